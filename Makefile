@@ -1,0 +1,51 @@
+# Interlock: `make` lists what can be done. Everything happens inside this folder, in .venv.
+# Another Python: make PYTHON=python3.12 demo. Arguments for the command itself: make demo ARGS=--serve
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+BIN := $(VENV)/bin
+SETUP := VENV='$(VENV)' PYTHON='$(PYTHON)' sh .ci/setup
+
+.PHONY: help demo test lint bench docs clean
+
+help: ## This list
+	@echo "make TARGET, where TARGET is one of"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-10s%s\n", $$1, $$2 }'
+
+demo: ## Set up, then watch it work with a real local model (no key needed)
+	@$(SETUP) demo
+	@$(BIN)/interlock demo $(ARGS)
+
+test: ## Set up, then lint, type-check, check the schemas and run every test
+	@$(SETUP) demo test
+	@$(MAKE) --no-print-directory lint
+	@echo "== tests"
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: ## Ruff (rules and format), mypy --strict, generated schemas current
+	@$(SETUP) demo test
+	@echo "== ruff"
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@echo "== mypy"
+	@$(BIN)/python -m mypy
+	@echo "== schemas"
+	@$(BIN)/interlock schema --check
+
+bench: ## Measure it beside its peers; minutes, and prints tables
+	@$(SETUP) demo test
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: ## Write the generated parts again: JSON Schemas, field tables, the help of the commands
+	@$(SETUP) demo test
+	@$(BIN)/interlock schema
+	@$(BIN)/python -m engine.schema.tables --write
+	@$(BIN)/python -c "from pathlib import Path; from engine.cli.helptext import refresh; refresh(Path('engine/cli/README.md'))"
+
+clean: ## Remove everything that these targets made, .venv included
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/.work
+	find engine tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

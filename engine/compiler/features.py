@@ -1,0 +1,57 @@
+"""What the configuration language describes and this version cannot carry out, and what to write instead.
+
+Everything here is refused by name (P414) or warned about (W905); nothing is accepted and quietly ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from types import MappingProxyType
+
+#: Every dialect of the language, and those of them that requests can be sent in.
+DIALECTS = (
+    "openai-chat",
+    "openai-responses",
+    "anthropic-messages",
+    "gemini",
+    "bedrock-converse",
+    "cohere",
+    "ollama",
+)
+AVAILABLE_DIALECTS = frozenset({"openai-chat"})
+AVAILABLE_TRANSPORTS = frozenset({"http"})
+AVAILABLE_SCHEMES = frozenset({"none", "bearer", "header", "caller"})
+AVAILABLE_BALANCES = frozenset({"weighted", "hash", "least_busy"})
+AVAILABLE_STORES = frozenset({"memory"})
+
+#: Hints for P414, by what was written.
+INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        "dialect": "use the service's OpenAI-compatible address with `dialect: openai-chat`",
+        "transport": "use `transport: http`",
+        "scheme": "use `scheme: bearer` or `scheme: header` with a secret, or `scheme: caller`",
+        "by": "use `by: least_busy`, `by: weighted` or `by: hash`",
+        "mirror": "write the mirror's `step` alone; requests are served by that step only",
+        "hedge": "use `fallback` with the same steps and a shorter `timeouts.first_token`",
+        "holdout": "remove `holdout`, or add a split around this one whose first variant is the held-out step",
+        "store": "use `store: memory` and one process",
+    }
+)
+
+#: Kinds of document that are validated but not acted on, and what they would do.
+ONLY_CHECKED: Mapping[str, str] = MappingProxyType(
+    {
+        "budget": "nothing is counted or refused by it",
+        "limit": "nothing is counted or refused by it",
+        "invariant": "nothing is proved by it",
+        "test": "it is not run",
+    }
+)
+
+
+@cache
+def installed_dialects() -> frozenset[str]:
+    """The names of dialects that other installed packages bring."""
+    return frozenset(point.name for point in entry_points(group="engine.dialects"))

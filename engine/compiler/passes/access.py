@@ -1,0 +1,94 @@
+"""Keys and settings: who may call, and how the server behaves."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+from engine.graph import Key, Settings
+from engine.graph.globs import is_glob, matcher
+from engine.schema import SettingsDoc, parse_size
+from engine.units import parse_duration
+
+from .. import features, references
+from ..work import Owner, Work
+
+
+def run(work: Work) -> None:
+    """Fills ``keys`` and ``settings``."""
+    for name, declared in sorted(work.declared.key.items()):
+        model = declared.model
+        owner: Owner = ("key", name)
+        for i, pattern in enumerate(model.routes or ()):
+            _check_route(work, pattern, owner, i)
+        if model.expires is not None:
+            summary = f'the day on which key "{name}" expires is checked but not acted on yet'
+            hint = "remove the document on that day"
+            work.find("W905", owner, ("expires",), summary, label="the key stays valid", hint=hint, key=True)
+        first = work.keys.get(model.sha256)
+        if first is not None:
+            summary = f'keys "{first.name}" and "{name}" have the same secret'
+            place = (("key", first.name), ("sha256",), f'key "{first.name}"')
+            hint = "give each client a secret of its own, or remove one of the documents"
+            work.find("P404", owner, ("sha256",), summary, label="the same hash", hint=hint, related=(place,))
+            continue
+        work.keys[model.sha256] = Key(
+            name,
+            model.sha256,
+            frozenset(model.scopes),
+            tuple(sorted(set(model.routes or ()))),
+            MappingProxyType(dict(sorted(model.metadata.items()))),
+        )
+    _settings(work)
+
+
+def _check_route(work: Work, pattern: str, owner: Owner, i: int) -> None:
+    if not is_glob(pattern):
+        if pattern not in work.declared.route:
+            references.unknown(work, "route", pattern, owner, ("routes", i))
+    elif not any(map(matcher(pattern), work.declared.route)):
+        references.nothing(work, "route", pattern, owner, ("routes", i))
+
+
+def _settings(work: Work) -> None:
+    if not work.declared.settings:
+        return
+    first, *others = sorted(work.declared.settings)
+    for other in others:
+        summary = f'there are two settings documents, "{first}" and "{other}"'
+        place = (("settings", first), ("name",), "the other one")
+        hint = "merge them into one; for one environment only, use an overlay folder"
+        owner: Owner = ("settings", other)
+        work.find("P403", owner, ("name",), summary, label="one too many", hint=hint, related=(place,))
+    model = work.declared.settings[first].model
+    work.settings = (first, _lower(model))
+    _not_yet(work, model)
+
+
+def _lower(model: SettingsDoc) -> Settings:
+    listen, limits, reload = model.listen, model.limits, model.reload
+    values: dict[str, Any] = {
+        "host": listen.host,
+        "port": listen.port,
+        "max_body": None if limits.body is None else parse_size(limits.body),
+        "max_depth": limits.depth,
+        "drain": None if model.drain is None else parse_duration(model.drain),
+        "reload_debounce": None if reload.debounce is None else parse_duration(reload.debounce),
+        "reload_poll": None if reload.poll is None else parse_duration(reload.poll),
+        "proxy": model.upstream.proxy,
+        "ca_file": model.upstream.ca_file,
+        "access_log": model.telemetry.access_log,
+    }
+    return Settings(**{name: value for name, value in values.items() if value is not None})
+
+
+def _not_yet(work: Work, model: SettingsDoc) -> None:
+    owner: Owner = ("settings", model.name)
+    if model.state.store not in features.AVAILABLE_STORES:
+        summary = f"keeping live state in {model.state.store} is not available in this version"
+        hint = features.INSTEAD["store"]
+        work.find("P414", owner, ("state", "store"), summary, label="not available yet", hint=hint)
+    if model.ledger.url is not None:
+        summary = "the ledger is checked but not acted on yet"
+        hint = "use the access log for a record of requests"
+        work.find("W905", owner, ("ledger",), summary, label="nothing is written there", hint=hint, key=True)

@@ -1,0 +1,153 @@
+"""Providers and targets."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from engine.diagnostics import did_you_mean
+from engine.graph import Auth, Price, Provider, Quirks, SecretRef, Target
+from engine.schema import ProviderDoc, Secret
+
+from .. import features
+from ..cache import ProviderNodes
+from ..drafts import encode_params
+from ..work import Declared, Finding, Owner, Work
+
+_SURFACES = frozenset({"chat", "completions", "embeddings", "rerank", "images", "audio", "moderations"})
+_PRICES = tuple(field.name for field in fields(Price) if field.name != "tiers")
+
+
+def run(work: Work) -> None:
+    """Fills ``providers`` and ``targets``; what means the same as before stays the same object."""
+    for name, declared in work.declared.provider.items():
+        nodes = work.cache.providers.get(declared.document.digest)
+        if nodes is None or nodes.model is not declared.model:
+            nodes = _build(work, declared)
+            work.cache.providers.put(declared.document.digest, nodes)
+        else:
+            _keep(work, nodes)
+        work.findings.extend(nodes.findings)
+        work.providers[name] = nodes.provider.node
+        work.digests[f"provider:{name}"] = nodes.provider.digest
+        for target in nodes.targets:
+            work.targets[target.node.id] = target.node
+            work.digests[f"target:{target.node.id}"] = target.digest
+
+
+def _build(work: Work, declared: Declared[ProviderDoc]) -> ProviderNodes:
+    model = declared.model
+    provider = _provider(model)
+    kept = work.cache.same(f"provider:{model.name}", provider, work.digester.digest(provider))
+    targets = []
+    for name in sorted(model.models):
+        target = _target(kept.node, model, name)
+        targets.append(work.cache.same(f"target:{target.id}", target, work.digester.digest(target)))
+    return ProviderNodes(model, kept, tuple(targets), tuple(_check(model)))
+
+
+def _keep(work: Work, nodes: ProviderNodes) -> None:
+    """Tells the cache of nodes that these are still in use."""
+    work.cache.nodes.put(f"provider:{nodes.provider.node.name}", nodes.provider)
+    for target in nodes.targets:
+        work.cache.nodes.put(f"target:{target.node.id}", target)
+
+
+def secret_of(secret: Secret | None) -> SecretRef | None:
+    """The reference to a secret."""
+    if secret is None:
+        return None
+    return SecretRef("env", secret.env) if secret.env is not None else SecretRef("file", secret.file or "")
+
+
+def _provider(model: ProviderDoc) -> Provider:
+    quirks = model.quirks
+    return Provider(
+        name=model.name,
+        category=model.category,
+        dialect=model.dialect,
+        base_url=(model.base_url or "").rstrip("/"),
+        transport=model.transport,
+        auth=Auth(model.auth.scheme, secret_of(model.auth.secret_ref), model.auth.header_name),
+        labels=MappingProxyType(dict(sorted(model.labels.items()))),
+        headers=tuple(sorted((name.lower(), value) for name, value in model.headers.items())),
+        quirks=Quirks(
+            rename=tuple(sorted(quirks.rename.items())),
+            drop=frozenset(quirks.drop),
+            set=encode_params(quirks.set),
+            stream_usage=quirks.stream_usage,
+        ),
+        limits=tuple(MappingProxyType(rate.model_dump(exclude_none=True)) for rate in model.limits),
+    )
+
+
+def _target(provider: Provider, model: ProviderDoc, name: str) -> Target:
+    entry = model.models[name]
+    supports = frozenset(entry.supports)
+    return Target(
+        id=f"{model.name}/{name}",
+        provider=provider,
+        name=name,
+        model=entry.model or name,
+        context_window=entry.context_window,
+        max_output=entry.max_output,
+        supports=supports if supports & _SURFACES else supports | {"chat"},
+        price=None if entry.price is None else _price(entry.price),
+        labels=MappingProxyType(dict(sorted({**model.labels, **entry.labels}.items()))),
+    )
+
+
+def _price(declared: Any) -> Price:
+    """A tier's prices are those of the base where it is silent."""
+    base: dict[str, Decimal | None] = {name: getattr(declared, name) for name in _PRICES}
+    tiers = []
+    for tier in sorted(declared.tiers, key=lambda tier: tier.above):
+        own = {name: value for name in _PRICES if (value := getattr(tier, name)) is not None}
+        tiers.append((tier.above, Price(**{**base, **own})))
+    return Price(**base, tiers=tuple(tiers))
+
+
+def _check(model: ProviderDoc) -> list[Finding]:
+    owner: Owner = ("provider", model.name)
+    found = []
+    if model.dialect not in features.AVAILABLE_DIALECTS and model.dialect not in features.installed_dialects():
+        found.append(_dialect(model, owner))
+    if model.transport not in features.AVAILABLE_TRANSPORTS:
+        found.append(_unavailable(owner, ("transport",), f"transport {model.transport}", features.INSTEAD["transport"]))
+    if model.auth.scheme not in features.AVAILABLE_SCHEMES:
+        what = f"the {model.auth.scheme} way to authenticate"
+        found.append(_unavailable(owner, ("auth", "scheme"), what, features.INSTEAD["scheme"]))
+    if model.limits:
+        summary = f'the limits of provider "{model.name}" are checked but not acted on yet'
+        hint = "expect 429 replies from the provider where it has such limits; they fail over"
+        found.append(Finding("W905", owner, ("limits",), summary, label="not counted", hint=hint, key=True))
+    return found
+
+
+def _dialect(model: ProviderDoc, owner: Owner) -> Finding:
+    if model.dialect in features.DIALECTS:
+        return _unavailable(owner, ("dialect",), f"dialect {model.dialect}", features.INSTEAD["dialect"])
+    known = (*features.DIALECTS, *features.installed_dialects())
+    near = did_you_mean(model.dialect, known)
+    hint = f'did you mean "{near}"?' if near else f"the dialects are {', '.join(known)}"
+    summary = f'provider "{model.name}" speaks unknown dialect "{model.dialect}"'
+    return Finding("R305", owner, ("dialect",), summary, label="no such dialect", hint=hint)
+
+
+def _unavailable(owner: Owner, path: tuple[str, ...], what: str, hint: str) -> Finding:
+    summary = f"{what} is not available in this version"
+    return Finding("P414", owner, path, summary, label="not available yet", hint=hint)
+
+
+def unpriced(target: Target) -> bool:
+    """Whether some request to this target would have an unknown cost."""
+    price = target.price
+    if price is None:
+        return True
+    if price.request is not None and price.input is None and price.output is None:
+        return False
+    if target.supports & {"chat", "completions"}:
+        return price.input is None or price.output is None
+    return price.input is None and price.image is None

@@ -1,0 +1,155 @@
+"""From an error body to an outcome class: the structured code first, then the type, then the status.
+
+Codes are those of OpenAI's error guide and of the services that speak its protocol. Free text decides only where a body
+carries no code at all, and only for a context that is too long.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.dialects.retry_after import retry_after
+from engine.exchange import Header, OutcomeClass, Verdict
+
+_C = OutcomeClass
+
+BY_CODE = {
+    "context_length_exceeded": _C.CONTEXT_EXCEEDED,
+    "context_window_exceeded": _C.CONTEXT_EXCEEDED,
+    "exceed_context_size_error": _C.CONTEXT_EXCEEDED,
+    "request_too_large": _C.CONTEXT_EXCEEDED,
+    "string_above_max_length": _C.CONTEXT_EXCEEDED,
+    "insufficient_quota": _C.QUOTA_EXHAUSTED,
+    "insufficient_balance": _C.QUOTA_EXHAUSTED,
+    "insufficient_credits": _C.QUOTA_EXHAUSTED,
+    "billing_hard_limit_reached": _C.QUOTA_EXHAUSTED,
+    "billing_not_active": _C.QUOTA_EXHAUSTED,
+    "billing_error": _C.QUOTA_EXHAUSTED,
+    "content_filter": _C.CONTENT_REFUSED,
+    "content_policy_violation": _C.CONTENT_REFUSED,
+    "moderation_blocked": _C.CONTENT_REFUSED,
+    "responsibleaipolicyviolation": _C.CONTENT_REFUSED,
+    "rate_limit_exceeded": _C.RATE_LIMITED,
+    "rate_limit_error": _C.RATE_LIMITED,
+    "too_many_requests": _C.RATE_LIMITED,
+    "invalid_api_key": _C.UNAUTHORIZED,
+    "authentication_error": _C.UNAUTHORIZED,
+    "permission_error": _C.UNAUTHORIZED,
+    "permission_denied": _C.UNAUTHORIZED,
+    "access_denied": _C.UNAUTHORIZED,
+    "model_not_found": _C.MODEL_GONE,
+    "model_decommissioned": _C.MODEL_GONE,
+    "not_found_error": _C.MODEL_GONE,
+    "deploymentnotfound": _C.MODEL_GONE,
+    "overloaded": _C.OVERLOADED,
+    "overloaded_error": _C.OVERLOADED,
+    "engine_overloaded": _C.OVERLOADED,
+    "server_overloaded": _C.OVERLOADED,
+    "service_unavailable": _C.OVERLOADED,
+    "unavailable_error": _C.OVERLOADED,
+    "server_error": _C.SERVER_ERROR,
+    "internal_error": _C.SERVER_ERROR,
+    "internal_server_error": _C.SERVER_ERROR,
+    "api_error": _C.SERVER_ERROR,
+    "timeout": _C.TIMEOUT,
+    "timeout_error": _C.TIMEOUT,
+}
+
+BY_STATUS = {
+    401: _C.UNAUTHORIZED,
+    402: _C.QUOTA_EXHAUSTED,
+    403: _C.UNAUTHORIZED,
+    404: _C.MODEL_GONE,
+    408: _C.TIMEOUT,
+    409: _C.SERVER_ERROR,
+    410: _C.MODEL_GONE,
+    429: _C.RATE_LIMITED,
+    503: _C.OVERLOADED,
+    529: _C.OVERLOADED,
+}
+
+_TOO_LONG = ("maximum context length", "context length", "context window", "context size", "prompt is too long")
+
+_MAX_MESSAGE = 2000
+
+
+def classify(status: int, header: Header, body: bytes, now: float) -> Verdict:
+    """The verdict on a reply whose status is not one of success. Total over statuses and bodies."""
+    error = _error_object(body)
+    verdict = verdict_of(error, status)
+    wait = retry_after(header, now)
+    return verdict if wait is None else msgspec.structs.replace(verdict, retry_after=wait)
+
+
+def verdict_of(error: dict[str, Any], status: int) -> Verdict:
+    """The verdict on an error object in OpenAI's shape, wherever it stood; ``status`` is the HTTP status, or 200."""
+    code, kind = error.get("code"), error.get("type")
+    if status < 300:
+        # An error inside a success: a numeric code is the status it should have had.
+        status = _as_status(code) or _as_status(error.get("status")) or 500
+    message = _text(error.get("message"))
+    found = _by_code(code) or _by_code(error.get("innererror")) or _by_code(kind)
+    if found is None:
+        found = BY_STATUS.get(status)
+    if found is None:
+        found = _by_range(status)
+        if found is _C.INVALID_REQUEST and not isinstance(code, str) and _says_too_long(message):
+            found = _C.CONTEXT_EXCEEDED
+    param = error.get("param")
+    return Verdict(
+        found,
+        code=code if isinstance(code, str) else "",
+        message=message,
+        param=param if isinstance(param, str) else None,
+        detail=f"HTTP {status}: {message}"[:_MAX_MESSAGE] if message else f"HTTP {status}",
+    )
+
+
+def _by_code(code: object) -> OutcomeClass | None:
+    if isinstance(code, dict):
+        code = code.get("code")
+    return BY_CODE.get(code.lower()) if isinstance(code, str) else None
+
+
+def _by_range(status: int) -> OutcomeClass:
+    if 400 <= status < 500:
+        return _C.INVALID_REQUEST
+    # Below 400 lies what no client of a model service can use. Redirects are not followed: no credential may leave.
+    return _C.SERVER_ERROR if status >= 500 else _C.GARBLED
+
+
+def _as_status(value: object) -> int | None:
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    return value if isinstance(value, int) and 400 <= value <= 599 else None
+
+
+def _says_too_long(message: str) -> bool:
+    lowered = message.lower()
+    return any(words in lowered for words in _TOO_LONG)
+
+
+def _text(value: object) -> str:
+    return value[:_MAX_MESSAGE] if isinstance(value, str) else ""
+
+
+def _error_object(body: bytes) -> dict[str, Any]:
+    """The error in whatever wrapping it came: ``{"error": {...}}``, a list of one, a bare object, a string, no JSON."""
+    try:
+        tree: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return {}
+    if isinstance(tree, list) and tree:
+        tree = tree[0]
+    if not isinstance(tree, dict):
+        return {}
+    error = tree.get("error")
+    if isinstance(error, dict):
+        return error
+    if isinstance(error, str):
+        return {"message": error, "code": tree.get("code"), "type": tree.get("type") or tree.get("error_type")}
+    detail = tree.get("detail")
+    message = tree.get("message", detail if isinstance(detail, str) else None)
+    return {"message": message, "code": tree.get("code"), "type": tree.get("type"), "param": tree.get("param")}

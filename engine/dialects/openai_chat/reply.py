@@ -1,0 +1,68 @@
+"""What an unstreamed reply with a status of success means."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.exchange import OutcomeClass, Verdict
+
+from .errors import verdict_of
+from .wire import Body, Choice, carries_output, decode_body, read_usage
+
+_GARBLED = OutcomeClass.GARBLED
+#: Surfaces whose replies this dialect reads; of others only the status counts.
+READ = frozenset({"chat", "completions", "embeddings"})
+
+
+def decode_reply(surface: str, body: bytes) -> Verdict:
+    """Served with its usage; or the error that hid in a success; or garbled: unreadable, or empty."""
+    if surface not in READ:
+        return Verdict(OutcomeClass.SERVED)
+    try:
+        reply = decode_body(body)
+    except msgspec.ValidationError as problem:
+        return _odd(body, problem)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return Verdict(_GARBLED, detail="the reply is not JSON" if body else "the reply is empty")
+    if reply.error and not reply.choices and not reply.data:
+        return _error(reply.error)
+    if surface == "embeddings":
+        if not reply.data:
+            return Verdict(_GARBLED, detail="the reply holds no embedding")
+        return Verdict(OutcomeClass.SERVED, usage=read_usage(reply.usage))
+    if not reply.choices:
+        return _choiceless(reply, body)
+    problem_found = _empty_choices(reply.choices)
+    return problem_found or Verdict(OutcomeClass.SERVED, usage=read_usage(reply.usage))
+
+
+def _empty_choices(choices: list[Choice]) -> Verdict | None:
+    """A success without any output is no success, unless the limit on tokens was spent before output began."""
+    for choice in choices:
+        if choice.text or (choice.message is not None and carries_output(choice.message)):
+            return None
+    if any(choice.finish_reason == "content_filter" for choice in choices):
+        return Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message="The answer was filtered.")
+    if any(choice.finish_reason == "length" for choice in choices):
+        return None
+    return Verdict(_GARBLED, detail="a success without any output")
+
+
+def _choiceless(reply: Body, body: bytes) -> Verdict:
+    if reply.object == "error":
+        return _error(msgspec.json.decode(body))
+    return Verdict(_GARBLED, detail="the reply holds no choice")
+
+
+def _error(error: object) -> Verdict:
+    return verdict_of(error if isinstance(error, dict) else {"message": error}, 200)
+
+
+def _odd(body: bytes, problem: msgspec.ValidationError) -> Verdict:
+    """JSON of another shape than the protocol's: an error if it says so, else unreadable."""
+    tree = msgspec.json.decode(body)
+    if isinstance(tree, list) and tree:
+        tree = tree[0]
+    if isinstance(tree, dict) and tree.get("error"):
+        return _error(tree["error"])
+    return Verdict(_GARBLED, detail=f"the reply has another shape than the protocol's: {problem}")

@@ -1,0 +1,162 @@
+"""Following a stream of chat completions: commit point, usage, errors inside, end marker."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.dialects.sse import Splitter, payload
+from engine.exchange import OutcomeClass, Usage, Verdict
+
+from .errors import verdict_of
+from .wire import Body, carries_output, decode_body, read_usage
+
+DONE = b"data: [DONE]\n\n"
+#: Bytes of start-up events that are held back before the commit point.
+MAX_HELD = 256 * 1024
+
+
+class ChatStream:
+    """Decodes one stream; events are relayed byte for byte.
+
+    The usage chunk that the engine asked for is taken out again where the client did not ask (``strip_usage``). The
+    stream ended as it should with ``[DONE]``, or, for services that send none, with a finish reason before the close.
+    """
+
+    __slots__ = (
+        "_finish",
+        "_held",
+        "_splitter",
+        "_strip_usage",
+        "committed",
+        "ended",
+        "failure",
+        "usage",
+    )
+
+    def __init__(self, *, strip_usage: bool) -> None:
+        self.committed = False
+        self.ended = False
+        self.failure: Verdict | None = None
+        self.usage: Usage | None = None
+        self._splitter = Splitter()
+        self._strip_usage = strip_usage
+        self._held: list[bytes] = []
+        self._finish: str | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """Whole events to relay; empty before the commit point, after the end and after a failure."""
+        if self.ended or self.failure is not None:
+            return b""
+        try:
+            block = self._splitter.feed(data)
+        except ValueError as problem:
+            self.failure = Verdict(OutcomeClass.GARBLED, detail=str(problem))
+            return b""
+        return self._relay(block) if block else b""
+
+    def finish(self) -> tuple[bytes, Verdict | None]:
+        """The upstream closed. What is still to relay, and the failure if the stream did not end as it should."""
+        tail = b"" if self.ended or self.failure is not None else self._relay(self._splitter.flush())
+        if self.failure is not None:
+            return tail, self.failure
+        if not self.ended and self._finish is None:
+            return tail, Verdict(OutcomeClass.GARBLED, detail="the stream closed without its end marker")
+        if not self.committed:
+            if self._finish == "content_filter":
+                message = "The answer was filtered."
+                return b"", Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message=message)
+            if self._finish != "length":
+                return b"", Verdict(OutcomeClass.GARBLED, detail="a stream without any output")
+            tail = self._release() + tail
+        return (tail if self.ended else tail + DONE), None
+
+    def _relay(self, block: bytes) -> bytes:
+        """Read the events of a block of whole events; return those to pass on."""
+        kept = 0
+        out: list[bytes] = []
+        start = 0
+        while start < len(block):
+            end = block.index(b"\n\n", start) + 2
+            if not self._read(block[start : end - 2]):
+                out.append(block[kept:start])
+                kept = end
+            if self.failure is not None:
+                block = block[:start]
+                break
+            start = end
+            if self.ended:
+                block = block[:end]
+                break
+        passed = block if kept == 0 else b"".join((*out, block[kept:]))
+        if self.committed:
+            return self._release() + passed if self._held else passed
+        self._hold(passed)
+        return b""
+
+    def _read(self, event: bytes) -> bool:
+        """Take note of one event; false if it is not for the client."""
+        data = payload(event)
+        if not data:
+            return True
+        if data == b"[DONE]":
+            self.ended = True
+            return True
+        try:
+            body = decode_body(data)
+        except msgspec.ValidationError:
+            return True  # JSON of another shape: some service's extension, not ours to judge
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            self.failure = Verdict(OutcomeClass.GARBLED, detail="an event of the stream is not JSON")
+            return True
+        if body.error or body.object == "error":
+            self.failure = self._error(body, data)
+            return True
+        return self._note(body)
+
+    def _note(self, body: Body) -> bool:
+        for choice in body.choices or ():
+            if choice.finish_reason is not None:
+                self._finish = choice.finish_reason
+            if not self.committed and (choice.text or (choice.delta is not None and carries_output(choice.delta))):
+                self.committed = True
+        usage = body.usage or (body.x_groq.usage if body.x_groq is not None else None)
+        if usage:
+            self.usage = read_usage(usage) or self.usage
+            return not (self._strip_usage and not body.choices)
+        return True
+
+    @staticmethod
+    def _error(body: Body, data: bytes) -> Verdict:
+        error = body.error if body.error else msgspec.json.decode(data)
+        return verdict_of(error if isinstance(error, dict) else {"message": error}, 200)
+
+    def _hold(self, data: bytes) -> None:
+        if data:
+            self._held.append(data)
+            if sum(map(len, self._held)) > MAX_HELD:
+                self.failure = Verdict(OutcomeClass.GARBLED, detail=f"over {MAX_HELD} bytes without any output")
+
+    def _release(self) -> bytes:
+        held, self._held = b"".join(self._held), []
+        return held
+
+
+class RelayStream:
+    """Follows a stream of an endpoint that is only relayed: what arrives is passed on, and its close is its end."""
+
+    __slots__ = ("committed", "ended", "failure", "usage")
+
+    def __init__(self) -> None:
+        self.committed = False
+        self.ended = False
+        self.failure: Verdict | None = None
+        self.usage: Usage | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes as they came; the first ones commit."""
+        self.committed = self.committed or bool(data)
+        return data
+
+    def finish(self) -> tuple[bytes, Verdict | None]:
+        """An empty stream is a failure; any other ended as it should."""
+        return b"", None if self.committed else Verdict(OutcomeClass.GARBLED, detail="the reply is empty")

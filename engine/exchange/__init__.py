@@ -1,0 +1,24 @@
+"""Values that travel between a client, the engine and an upstream."""
+
+from .call import Call
+from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Outcome, OutcomeClass, Rule
+from .shape import Shape
+from .usage import Usage
+from .wire import Header, StreamDecoder, Verdict, WireRequest
+
+__all__ = [
+    "ATTEMPT_CLASSES",
+    "FAIL_OVER",
+    "RULES",
+    "Attempt",
+    "Call",
+    "Header",
+    "Outcome",
+    "OutcomeClass",
+    "Rule",
+    "Shape",
+    "StreamDecoder",
+    "Usage",
+    "Verdict",
+    "WireRequest",
+]

@@ -1,0 +1,50 @@
+"""From a call to its reply: plan, attempt, obey ``advance``, report one outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from engine.exchange import Call, Outcome
+from engine.graph import Graph
+from engine.state import State
+
+from .clients import Clients, LiveView
+from .reply import Reply, StreamReply
+from .run import Run
+from .watch import Watches
+
+
+class Pin(Protocol):
+    """One request's hold on a snapshot: graph and clients that stay as they are until ``release``, called once."""
+
+    graph: Graph
+    clients: Clients
+
+    def release(self) -> None:
+        """The request has ended."""
+
+
+class Executor:
+    """Runs requests on one event loop. ``observe`` receives every outcome, exactly once; it must not raise or wait."""
+
+    def __init__(self, state: State, observe: Callable[[Outcome], None]) -> None:
+        self.state = state
+        self.observe = observe
+        self._watches: Watches | None = None
+
+    def view(self, clients: Clients) -> LiveView:
+        """The live facts that a plan for a graph with these clients consults."""
+        return clients.view(self.state)
+
+    def serve(self, pin: Pin, call: Call) -> Coroutine[Any, Any, Reply | StreamReply]:
+        """The reply to ``call``, to be awaited at once. Never raises for what a request or an upstream does.
+
+        ``pin`` is released at the request's end. Cancelling closes the upstream's connection and records the request as
+        cancelled.
+        """
+        watches = self._watches
+        if watches is None:
+            watches = self._watches = Watches(asyncio.get_running_loop())
+        return Run(self.state, self.observe, pin.clients, pin.release, call, watches).serve(pin.graph)

@@ -1,0 +1,234 @@
+"""One streamed attempt: hold start-up events back until output comes, then relay, and never end silently.
+
+The commit point is the first event that carries output. Before it a failure is an ordinary failed attempt; after it the
+client gets an in-band error event in its own dialect and a clean close, and nothing is replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal
+
+from engine.exchange import RULES, Outcome, OutcomeClass, StreamDecoder, Verdict, WireRequest
+from engine.graph import TargetStep
+
+from .attempt import NO_CREDENTIAL, outgoing, unreachable
+from .clients import ProviderClient
+from .reply import StreamReply, error_body
+from .transport import MAX_ERROR, StreamAnswer, TransportError
+
+if TYPE_CHECKING:
+    from .run import Run
+
+#: Seconds to wait for the upstream's own close after its end marker, so that the connection can be used again.
+LINGER = 0.5
+
+
+async def stream_attempt(
+    run: Run, client: ProviderClient, step: TargetStep, request: WireRequest
+) -> StreamReply | Verdict:
+    """The stream once its first output is there, else the verdict, recorded."""
+    headers = outgoing(run, client, request)
+    began = run.clock()
+    if headers is None:
+        run.record(step, NO_CREDENTIAL, began, None)
+        return NO_CREDENTIAL
+    limits = step.timeouts
+    run.state.enter(step.target.id)
+    run.arm(min(run.deadline, began + limits.first_token))
+    answer: StreamAnswer | None = None
+    committed = False
+    try:
+        transport = client.transport(limits.connect)
+        answer = await transport.open(request.method, client.base + request.path, headers, request.body)
+        started = await _start(run, client, answer)
+        committed = not isinstance(started, Verdict)
+    except TransportError as problem:
+        started = unreachable(problem)
+    except asyncio.CancelledError:
+        if not run.expired():
+            run.record(step, Verdict(OutcomeClass.CANCELLED), began, None)
+            raise
+        started = run.timed_out("the limit on the first token", limits.first_token)
+    finally:
+        run.disarm()
+        if not committed:
+            # A stream that began stays under way until its end, which the stream itself reports.
+            run.state.leave(step.target.id)
+            if answer is not None:
+                await answer.close()
+    if isinstance(started, Verdict) or answer is None:
+        verdict = started if isinstance(started, Verdict) else NO_CREDENTIAL
+        run.record(step, verdict, began, answer.status if answer is not None else None)
+        return verdict
+    decoder, first = started
+    pieces = StreamPieces(run, client, step, answer, decoder, first, began)
+    return StreamReply(200, run.served_headers(step, answer.header("content-type")), pieces)
+
+
+async def _start(run: Run, client: ProviderClient, answer: StreamAnswer) -> tuple[StreamDecoder, bytes] | Verdict:
+    """Read up to the commit point: the decoder and the first bytes to relay, or the verdict on why there are none."""
+    if not 200 <= answer.status < 300:
+        body = await _read_all(answer)
+        return client.dialect.classify(answer.status, answer.header, body, run.started_at)
+    content_type = answer.header("content-type") or ""
+    if "json" in content_type and "stream" not in content_type:
+        verdict = client.dialect.decode(run.call, answer.header, await _read_all(answer))
+        if verdict.outcome_class is not OutcomeClass.SERVED:
+            return verdict
+        return Verdict(OutcomeClass.GARBLED, detail=f"asked for a stream, got {content_type}")
+    decoder = client.dialect.stream(run.call, answer.header)
+    while True:
+        piece = await answer.read()
+        if piece is None or decoder.ended:
+            tail, failure = decoder.finish()
+            return failure or (decoder, tail)
+        out = decoder.feed(piece)
+        if out:
+            return decoder, out
+        if decoder.failure is not None:
+            return decoder.failure
+
+
+async def _read_all(answer: StreamAnswer) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while size < MAX_ERROR and (piece := await answer.read()) is not None:
+        parts.append(piece)
+        size += len(piece)
+    return b"".join(parts)
+
+
+class StreamPieces:
+    """The committed part of a stream, as an asynchronous iterator over bytes. One consumer at a time."""
+
+    __slots__ = (
+        "_answer",
+        "_began",
+        "_client",
+        "_decoder",
+        "_first",
+        "_first_token",
+        "_run",
+        "_state",
+        "_step",
+        "outcome",
+    )
+
+    def __init__(
+        self,
+        run: Run,
+        client: ProviderClient,
+        step: TargetStep,
+        answer: StreamAnswer,
+        decoder: StreamDecoder,
+        first: bytes,
+        began: float,
+    ) -> None:
+        self._run = run
+        self._client = client
+        self._step = step
+        self._answer = answer
+        self._decoder = decoder
+        self._first = first
+        self._began = began
+        self._first_token = run.clock() - began
+        self._state: Literal["first", "open", "closed"] = "first"
+        self.outcome: Outcome | None = None
+
+    def __aiter__(self) -> StreamPieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next bytes to relay. After the end marker, or the error event, the iteration stops."""
+        if self._state == "first":
+            self._state = "open"
+            return self._first
+        if self._state == "closed":
+            raise StopAsyncIteration
+        decoder = self._decoder
+        while decoder.failure is None:
+            if decoder.ended:
+                await self._end(None)
+                raise StopAsyncIteration
+            piece = await self._read()
+            if isinstance(piece, Verdict):
+                return await self._fail(piece)
+            if piece is None:
+                tail, failure = decoder.finish()
+                if failure is not None:
+                    return tail + await self._fail(failure)
+                await self._end(None)
+                if tail:
+                    return tail
+                raise StopAsyncIteration
+            out = decoder.feed(piece)
+            if out:
+                return out
+        return await self._fail(decoder.failure)
+
+    async def _read(self) -> bytes | Verdict | None:
+        """The next piece within the limits; a verdict when a limit passed or the connection broke."""
+        run, idle = self._run, self._step.timeouts.idle
+        run.arm(min(run.deadline, run.clock() + idle))
+        try:
+            piece = await self._answer.read()
+        except TransportError as problem:
+            run.disarm()
+            return unreachable(problem)
+        except asyncio.CancelledError:
+            if run.expired():
+                return run.timed_out("the limit on silence", idle)
+            await self.aclose()
+            raise
+        run.disarm()
+        return piece
+
+    async def _fail(self, verdict: Verdict) -> bytes:
+        """After the commit point: one error event for the client; the failure is the target's."""
+        run = self._run
+        outcome = verdict.outcome_class
+        if outcome is OutcomeClass.TIMEOUT and run.clock() >= run.deadline:
+            outcome = OutcomeClass.DEADLINE
+        await self._end(verdict, outcome)
+        error = error_body(outcome, run.call.request_id, verdict if outcome is verdict.outcome_class else None)
+        return self._client.dialect.error_event(error)
+
+    async def _end(self, failure: Verdict | None, outcome: OutcomeClass = OutcomeClass.SERVED) -> None:
+        """Close the upstream and report the request, once."""
+        if self._state == "closed":
+            return
+        self._state = "closed"
+        run = self._run
+        try:
+            if failure is None:
+                await self._drain()
+            await self._answer.close()
+        finally:
+            run.state.leave(self._step.target.id)
+            verdict = failure or Verdict(OutcomeClass.SERVED)
+            usage = self._decoder.usage
+            run.record(self._step, verdict, self._began, self._answer.status, self._first_token, usage)
+            first = self._began - run.started + self._first_token
+            code = RULES[outcome].code
+            self.outcome = run.finish(outcome, 200, code=code, first_token=first)
+
+    async def _drain(self) -> None:
+        """Read the upstream's close, which follows its end marker at once, so that the connection is not lost."""
+        if not self._decoder.ended:
+            return
+        run = self._run
+        run.arm(run.clock() + LINGER)
+        try:
+            while await self._answer.read() is not None:
+                pass
+        except TransportError:
+            pass
+        except asyncio.CancelledError:
+            if not run.expired():
+                raise
+        run.disarm()
+
+    async def aclose(self) -> None:
+        """Stop before the end: the upstream's connection is closed and the request recorded as cancelled."""
+        await self._end(Verdict(OutcomeClass.CANCELLED), OutcomeClass.CANCELLED)

@@ -1,0 +1,70 @@
+"""Asking a running server for its status: one small blocking GET, for the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.errors import EngineError
+
+_PATH = "/api/v1/status"
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class StatusError(EngineError):
+    """The server gave no status. ``waiting_helps`` tells a server that is not up (yet) from one that refuses."""
+
+    def __init__(self, message: str, hint: str, waiting_helps: bool) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.waiting_helps = waiting_helps
+
+
+def fetch_status(url: str, *, key: str | None = None, timeout: float = 5.0) -> dict[str, Any]:
+    """What ``GET /api/v1/status`` of the server at ``url`` answers.
+
+    ``timeout`` is seconds. Proxies of the environment are not used for loopback addresses. Raises :class:`StatusError`.
+    """
+    import httpx
+
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    loopback = (urlsplit(url).hostname or "") in _LOOPBACK
+    try:
+        with httpx.Client(timeout=timeout, trust_env=not loopback) as client:
+            reply = client.get(url.rstrip("/") + _PATH, headers=headers)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise StatusError(
+            f'"{url}" is not a server\'s address: {error}', "write for example --url http://127.0.0.1:8080", False
+        ) from error
+    except httpx.TimeoutException as error:
+        raise StatusError(
+            f"{url} did not answer within {timeout:g} s", "is the server overloaded, or a firewall in between?", True
+        ) from error
+    except httpx.HTTPError as error:
+        hint = "is the server running (`interlock serve`), and is this its --host and --port?"
+        raise StatusError(
+            f"no server answers at {url} ({_ERRNO.sub('', str(error)) or type(error).__name__})", hint, True
+        ) from error
+    return _read(url, reply.status_code, reply.content)
+
+
+def _read(url: str, status: int, content: bytes) -> dict[str, Any]:
+    if status in (401, 403):
+        wanted = "a key with the scope read or admin"
+        raise StatusError(f"{url} answered {status}: it wants {wanted}", "put its secret into INTERLOCK_KEY", False)
+    if status != 200:
+        # A server that is starting or draining says 503; anything else will not change by waiting.
+        raise StatusError(f"{url}{_PATH} answered {status}", "is this an Interlock server?", status == 503)
+    try:
+        body = json.loads(content)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or not isinstance(body.get("running"), dict):
+        raise StatusError(
+            f"{url}{_PATH} answered something that is not a status", "is this an Interlock server?", False
+        )
+    return body

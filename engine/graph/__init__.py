@@ -1,0 +1,80 @@
+"""The immutable routing graph."""
+
+from .conditions import All, Any_, Condition, Not, Test, attributes, describe, evaluate
+from .diff import Change, diff
+from .fingerprint import Digester, canonical, digest, digest_nodes, whole
+from .globs import matches
+from .graph import Graph
+from .index import RouteIndex
+from .nodes import (
+    Auth,
+    Balance,
+    Fallback,
+    Key,
+    Params,
+    Price,
+    Provider,
+    Quirks,
+    Reject,
+    Retry,
+    Route,
+    RouteStep,
+    SecretRef,
+    Settings,
+    Split,
+    Step,
+    Switch,
+    Target,
+    TargetStep,
+    Timeouts,
+    Variant,
+)
+from .render import render
+from .satisfy import always, disjoint, implies, satisfiable
+
+__all__ = [
+    "All",
+    "Any_",
+    "Auth",
+    "Balance",
+    "Change",
+    "Condition",
+    "Digester",
+    "Fallback",
+    "Graph",
+    "Key",
+    "Not",
+    "Params",
+    "Price",
+    "Provider",
+    "Quirks",
+    "Reject",
+    "Retry",
+    "Route",
+    "RouteIndex",
+    "RouteStep",
+    "SecretRef",
+    "Settings",
+    "Split",
+    "Step",
+    "Switch",
+    "Target",
+    "TargetStep",
+    "Test",
+    "Timeouts",
+    "Variant",
+    "always",
+    "attributes",
+    "canonical",
+    "describe",
+    "diff",
+    "digest",
+    "digest_nodes",
+    "disjoint",
+    "evaluate",
+    "implies",
+    "matches",
+    "render",
+    "satisfiable",
+    "whole",
+]

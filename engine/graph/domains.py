@@ -1,0 +1,208 @@
+"""Whether some value of one attribute passes several tests at once.
+
+The values an attribute can take are infinite, but the tests tell only finitely many kinds apart. For each kind one
+representative is tried with ``holds``, the very function that decides requests; so there is no second reading of what
+an operator means. Where there would be too many kinds the answer is yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Context, Decimal
+from enum import Enum
+from itertools import pairwise
+from math import ceil, floor
+from typing import Any
+
+from .conditions import LONGEST_NUMBER, Number, Test, holds, number
+from .texts import TooMany, kinds_of_text
+
+Literal = tuple[Test, bool]
+"""A test, and whether it is to hold or not to hold."""
+
+_EQUALITY = frozenset({"eq", "ne", "in", "not_in"})
+_ORDER = frozenset({"gt", "gte", "lt", "lte"})
+_HALVE = Context(prec=400)  # a midpoint of two numbers that people write is exact
+_NEITHER_TEXT_NOR_NUMBER = ()  # stands for lists and mappings, which a client's metadata may hold
+
+
+class _Domain(Enum):
+    """The values an attribute can take."""
+
+    FLAG = "true or false, never absent"
+    COUNT = "a whole number from 0, never absent"
+    WHOLE = "a whole number, or absent"
+    TEXT = "a string, or absent"
+    ANY = "whatever JSON can say, or absent"
+
+
+_DOMAINS = {
+    **dict.fromkeys(("stream", "tools", "vision", "json_schema"), _Domain.FLAG),
+    **dict.fromkeys(("model", "surface", "user", "key", "team"), _Domain.TEXT),
+    "input_tokens": _Domain.COUNT,
+    "max_tokens": _Domain.WHOLE,
+}
+
+
+def may_hold(attribute: str, literals: Sequence[Literal]) -> bool:
+    """Whether some value of the attribute may satisfy every literal (all are about it); ``False`` is certain."""
+    domain = _DOMAINS.get(attribute, _Domain.TEXT if attribute.startswith("header.") else _Domain.ANY)
+    if domain is _Domain.FLAG:
+        return _any_holds(literals, (True, False))
+    if domain is not _Domain.COUNT and _all_hold(literals, None):
+        return True
+    wanted = _wanted(literals)
+    if wanted is not None:
+        return _any_holds(literals, (v for v in _equal_to(wanted) if _belongs(v, domain)))
+    points = _points(literals)
+    if domain in (_Domain.COUNT, _Domain.WHOLE):
+        return _any_holds(literals, (n for n in _whole(points) if n >= 0 or domain is _Domain.WHOLE))
+    if domain is _Domain.ANY and _any_holds(literals, (True, False, _NEITHER_TEXT_NOR_NUMBER, *points, *_gaps(points))):
+        return True
+    return _text_may_hold(literals, points)
+
+
+def _all_hold(literals: Iterable[Literal], value: Any) -> bool:
+    return all(holds(test, value) is wanted for test, wanted in literals)
+
+
+def _any_holds(literals: Sequence[Literal], values: Iterable[Any]) -> bool:
+    return any(_all_hold(literals, value) for value in values)
+
+
+def _values(test: Test) -> tuple[Any, ...]:
+    return test.value if isinstance(test.value, tuple) else (test.value,)
+
+
+def _wanted(literals: Sequence[Literal]) -> tuple[Any, ...] | None:
+    """The shortest list that the value must be one of, if any literal names such a list."""
+    lists = [
+        _values(test)
+        for test, wanted in literals
+        if (test.operator in ("eq", "in") and wanted) or (test.operator in ("ne", "not_in") and not wanted)
+    ]
+    return min(lists, key=len, default=None)
+
+
+def _equal_to(values: tuple[Any, ...]) -> Iterator[Any]:
+    """Every value that equals one of these."""
+    for value in values:
+        if isinstance(value, bool):
+            yield value
+            yield "true" if value else "false"
+            continue
+        if isinstance(value, str):
+            yield value
+            if value in ("true", "false"):
+                yield value == "true"
+        exact = number(value)
+        if exact is not None:
+            yield exact
+            if not isinstance(value, str):
+                yield from _spellings(exact)
+
+
+def _belongs(value: Any, domain: _Domain) -> bool:
+    if domain is _Domain.TEXT:
+        return isinstance(value, str)
+    if domain in (_Domain.COUNT, _Domain.WHOLE):
+        whole = not isinstance(value, (str, bool)) and value == floor(value)
+        return whole and (domain is _Domain.WHOLE or value >= 0)
+    return True
+
+
+def _points(literals: Sequence[Literal]) -> list[Number]:
+    """The numbers that the literals mention, ascending: between two of them nothing changes."""
+    found = (
+        number(value)
+        for test, _ in literals
+        if test.operator in _EQUALITY or test.operator in _ORDER
+        for value in _values(test)
+    )
+    return sorted({n for n in found if n is not None})
+
+
+def _gaps(points: Sequence[Number]) -> list[Number]:
+    """One number strictly between each two neighbours, one below them all and one above."""
+    if not points:
+        return [0]
+    between = [_HALVE.divide(_HALVE.add(Decimal(a), Decimal(b)), Decimal(2)) for a, b in pairwise(points)]
+    return [floor(points[0]) - 1, *between, ceil(points[-1]) + 1]
+
+
+def _whole(points: Sequence[Number]) -> set[int]:
+    """Whole numbers of every kind: at, just below and just above each point, and 0."""
+    return (
+        {0}
+        | {n for p in points for n in (floor(p) - 1, floor(p), ceil(p), ceil(p) + 1)}
+        | {floor(p) + 1 for p in points}
+    )
+
+
+def _spellings(value: Number) -> list[str]:
+    """Every string that is read as this number."""
+    plain = format(Decimal(value), "f")
+    head, _, tail = plain.partition(".")
+    tail = tail.rstrip("0")
+    heads = (head.lstrip("-"), "-" + head.lstrip("-")) if value == 0 else (head,)
+    out = [] if tail else list(heads)
+    for start in heads:
+        out += [f"{start}.{tail}{'0' * n}" for n in range(0 if tail else 1, LONGEST_NUMBER - len(start) - len(tail))]
+    return [text for text in out if len(text) <= LONGEST_NUMBER]
+
+
+def _text_may_hold(literals: Sequence[Literal], points: Sequence[Number]) -> bool:
+    """The same question for strings alone, where no literal names a list to be one of."""
+    values = [v for test, _ in literals if test.operator in _EQUALITY for v in _values(test)]
+    texts = {"true", "false", *(v for v in values if isinstance(v, str))}
+    globs = tuple(dict.fromkeys(v for test, _ in literals if test.operator == "glob" for v in _values(test)))
+    numeric = any(test.operator in _ORDER for test, _ in literals) or any(
+        not isinstance(v, (str, bool)) for v in values
+    )
+    if _any_holds(literals, texts):
+        return True
+    if not globs:
+        return _unpatterned_may_hold(literals, points, texts, numeric)
+    if numeric and max(map(len, (*globs, *texts))) > LONGEST_NUMBER:
+        return True  # such a string looks like a number but is not read as one: not worth a kind of its own
+    if numeric and _any_holds(literals, (text for point in points for text in _spellings(point))):
+        return True
+    rest = [_without_numbers(literal) for literal in literals if literal[0].operator not in _ORDER]
+    order = [literal for literal in literals if literal[0].operator in _ORDER]
+    gap = numeric and any(_all_hold(order, n) for n in _gaps(points))
+    try:
+        for text in kinds_of_text(globs, texts, numeric):
+            if numeric and number(text) is not None:
+                # Numbers of many sizes are of this kind. One may well lie in the gap, and yes is the safe answer.
+                if gap and _all_hold(rest, text):
+                    return True
+            elif _all_hold(literals, text):
+                return True
+    except TooMany:
+        return True
+    return False
+
+
+def _unpatterned_may_hold(
+    literals: Sequence[Literal], points: Sequence[Number], texts: set[str], numeric: bool
+) -> bool:
+    if _all_hold(literals, max(texts, key=len) + "_"):  # longer than any that is named: a string like no other
+        return True
+    if not numeric:
+        return False
+    for value in (*points, *_gaps(points)):
+        spellings = _spellings(value)
+        if not spellings:
+            return True  # takes more digits than are read; not worth deciding
+        if _any_holds(literals, [text for text in spellings if text not in texts][:1]):
+            return True
+    return False
+
+
+def _without_numbers(literal: Literal) -> Literal:
+    """The literal as a number sees it that equals none of those named."""
+    test, wanted = literal
+    if test.operator not in _EQUALITY:
+        return literal
+    kept = tuple(v for v in _values(test) if isinstance(v, (str, bool)))
+    return Test(test.attribute, "in" if test.operator in ("eq", "in") else "not_in", kept), wanted

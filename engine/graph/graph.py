@@ -1,0 +1,85 @@
+"""The graph: everything a configuration means, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from .fingerprint import Digester, digest_nodes, whole
+from .index import RouteIndex
+from .nodes import EMPTY, Key, Provider, Route, Settings, Target
+
+_NO_DOCUMENTS: Mapping[tuple[str, str], str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """One configuration, compiled. Immutable and shared between requests without locks; mappings are read-only.
+
+    ``providers``, ``targets`` and ``routes`` are by name (targets by ``provider/model``), ``keys`` by the SHA-256 of
+    the client's secret. Two graphs of the same ``fingerprint`` behave alike, whatever files they were written in.
+    """
+
+    fingerprint: str
+    providers: Mapping[str, Provider]
+    targets: Mapping[str, Target]
+    routes: Mapping[str, Route]
+    keys: Mapping[str, Key]
+    settings: Settings
+    index: RouteIndex
+    documents: Mapping[tuple[str, str], str] = field(default_factory=lambda: _NO_DOCUMENTS)
+    """(kind, name) -> ``file:line``, for people; not part of the meaning."""
+    node_digests: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    """Node id (``provider:x``, ``target:x/y``, ``route:x``, ``key:x``, ``settings:x``, ``policy:x``, ...) -> digest."""
+    declared: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
+    """Node id -> plain values of documents without a node of their own (policies, budgets, ...), for ``diff``."""
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        providers: Iterable[Provider] = (),
+        targets: Iterable[Target] = (),
+        routes: Iterable[Route] = (),
+        keys: Iterable[Key] = (),
+        settings: tuple[str, Settings] | None = None,
+        documents: Mapping[tuple[str, str], str] = _NO_DOCUMENTS,
+        declared: Mapping[str, Mapping[str, Any]] = EMPTY,
+        digester: Digester | None = None,
+    ) -> Graph:
+        """The graph of these nodes, with its index, digests and fingerprint; names are unique, their order is nothing.
+
+        ``settings`` is the document's name and its node; ``None`` stands for the built-in defaults.
+        """
+        by_name = {p.name: p for p in sorted(providers, key=lambda p: p.name)}
+        by_id = {t.id: t for t in sorted(targets, key=lambda t: t.id)}
+        by_route = {r.name: r for r in sorted(routes, key=lambda r: r.name)}
+        by_hash = {k.sha256: k for k in sorted(keys, key=lambda k: k.name)}
+        digests = digest_nodes(
+            providers=by_name,
+            targets=by_id,
+            routes=by_route,
+            keys=by_hash.values(),
+            settings=settings,
+            declared=declared,
+            digester=digester,
+        )
+        return cls(
+            fingerprint=whole(digests),
+            providers=MappingProxyType(by_name),
+            targets=MappingProxyType(by_id),
+            routes=MappingProxyType(by_route),
+            keys=MappingProxyType(by_hash),
+            settings=settings[1] if settings else Settings(),
+            index=RouteIndex.build(by_route.values()),
+            documents=MappingProxyType(dict(documents)),
+            node_digests=MappingProxyType(digests),
+            declared=MappingProxyType(dict(declared)),
+        )
+
+    @classmethod
+    def empty(cls) -> Graph:
+        """The graph of no documents at all: it routes nothing."""
+        return cls.build()

@@ -1,0 +1,103 @@
+"""Which routes a model name may mean, in the order in which they are to be considered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from types import MappingProxyType
+
+from .globs import Matcher, is_glob, literal_prefix, literal_suffix, matcher
+from .nodes import Route
+
+_Entry = tuple[int, Route, Matcher]
+_Hit = tuple[int, Route]
+_Bucket = tuple[tuple[int, Mapping[str, tuple[_Entry, ...]]], ...]
+
+_rank = itemgetter(0)
+
+
+class RouteIndex:
+    """Finds a model's candidate routes in time that does not depend on how many routes there are.
+
+    The order: highest ``priority``; an exact name before a glob; the glob with the longest literal prefix; a route with
+    ``when`` before one without; the route's name, so that the order never depends on files. Immutable; safe to share.
+    """
+
+    __slots__ = ("_exact", "_globs", "_names", "_priorities")
+
+    def __init__(
+        self, exact: Mapping[str, tuple[_Hit, ...]], globs: tuple[tuple[int, Mapping[str, _Bucket]], ...]
+    ) -> None:
+        self._globs = globs
+        self._names = tuple(sorted(exact))
+        self._exact: Mapping[str, tuple[Route, ...]] = MappingProxyType(
+            {model: self._order([*hits, *self._glob_hits(model)]) for model, hits in exact.items()}
+        )
+
+    @classmethod
+    def build(cls, routes: Iterable[Route]) -> RouteIndex:
+        """The index of these routes; their names are unique. The order of ``routes`` does not matter."""
+        ranked = sorted(
+            ((_sort_key(route, pattern), route, pattern) for route in routes for pattern in set(route.models)),
+            key=itemgetter(0),
+        )
+        exact: dict[str, list[_Hit]] = {}
+        globs: dict[int, dict[str, dict[int, dict[str, list[_Entry]]]]] = {}
+        for rank, (_, route, pattern) in enumerate(ranked):
+            if not is_glob(pattern):
+                exact.setdefault(pattern, []).append((rank, route))
+                continue
+            prefix, suffix = literal_prefix(pattern), literal_suffix(pattern)
+            bucket = globs.setdefault(len(prefix), {}).setdefault(prefix, {})
+            bucket.setdefault(len(suffix), {}).setdefault(suffix, []).append((rank, route, matcher(pattern)))
+        return cls(
+            {model: tuple(hits) for model, hits in exact.items()},
+            tuple(
+                (length, {prefix: _freeze(bucket) for prefix, bucket in globs[length].items()})
+                for length in sorted(globs, reverse=True)
+            ),
+        )
+
+    def find(self, model: str) -> tuple[Route, ...]:
+        """Every route whose patterns match the model, each once, in deciding order; none: an empty tuple.
+
+        The first whose ``when`` holds (or is ``None``) is the request's route.
+        """
+        known = self._exact.get(model)
+        return known if known is not None else self._order(self._glob_hits(model))
+
+    def names(self) -> tuple[str, ...]:
+        """The exact model names that clients can use, sorted; globs have no name to list."""
+        return self._names
+
+    def _glob_hits(self, model: str) -> list[_Hit]:
+        hits: list[_Hit] = []
+        for length, by_prefix in self._globs:
+            bucket = by_prefix.get(model[:length])
+            if bucket is None:
+                continue
+            for suffix_length, by_suffix in bucket:
+                entries = by_suffix.get(model[len(model) - suffix_length :] if suffix_length <= len(model) else model)
+                for rank, route, match in entries or ():
+                    if match(model):
+                        hits.append((rank, route))
+        return hits
+
+    @staticmethod
+    def _order(hits: list[_Hit]) -> tuple[Route, ...]:
+        if len(hits) > 1:
+            hits.sort(key=_rank)
+        return tuple(dict.fromkeys(route for _, route in hits))
+
+
+def _sort_key(route: Route, pattern: str) -> tuple[int, int, int, bool, str, str]:
+    glob = is_glob(pattern)
+    reach = -len(literal_prefix(pattern)) if glob else 0
+    return (-route.priority, glob, reach, route.when is None, route.name, pattern)
+
+
+def _freeze(bucket: Mapping[int, Mapping[str, list[_Entry]]]) -> _Bucket:
+    return tuple(
+        (length, {suffix: tuple(entries) for suffix, entries in by_suffix.items()})
+        for length, by_suffix in sorted(bucket.items())
+    )

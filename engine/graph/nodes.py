@@ -1,0 +1,264 @@
+"""The frozen nodes of a routing graph: what a configuration *means*, with every reference resolved.
+
+Nodes are immutable all the way down (slotted dataclasses, tuples, frozensets, ``MappingProxyType``), hashable by
+identity, and shared between requests without locks. Durations are seconds, shares are 0..1, money is ``Decimal`` USD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Literal
+
+from engine.exchange import OutcomeClass
+
+from .conditions import Condition
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def _empty() -> Mapping[str, Any]:
+    """The default of mappings; a factory, because Python 3.11 takes a read-only mapping for a mutable default."""
+    return EMPTY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SecretRef:
+    """Where a secret is, never what it is: an environment variable's name or a file's path."""
+
+    kind: Literal["env", "file"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Auth:
+    """How requests to a provider are authenticated; ``header`` names the header of the ``header`` scheme."""
+
+    scheme: str
+    secret: SecretRef | None = None
+    header: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quirks:
+    """A provider's declared differences from its dialect, applied to the top-level fields of a request's body."""
+
+    rename: tuple[tuple[str, str], ...] = ()
+    drop: frozenset[str] = frozenset()
+    set: tuple[tuple[str, bytes], ...] = ()
+    """Fields always sent, as (name, JSON text)."""
+    stream_usage: bool = True
+    """Whether the provider understands ``stream_options: {include_usage: true}``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Provider:
+    """An account at a service."""
+
+    name: str
+    category: str
+    dialect: str
+    base_url: str
+    transport: str
+    auth: Auth
+    labels: Mapping[str, Any] = field(default_factory=_empty)
+    headers: tuple[tuple[str, str], ...] = ()
+    quirks: Quirks = Quirks()
+    limits: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Price:
+    """USD per million tokens (``request`` and ``image``: USD each); ``None`` is unknown, never zero."""
+
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+    reasoning: Decimal | None = None
+    image: Decimal | None = None
+    request: Decimal | None = None
+    tiers: tuple[tuple[int, "Price"], ...] = ()
+    """(context size above which it applies, price), ascending."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """One model at one provider. ``id`` is ``provider/model`` as written in YAML; ``model`` the upstream's name."""
+
+    id: str
+    provider: Provider
+    name: str
+    model: str
+    context_window: int | None = None
+    max_output: int | None = None
+    supports: frozenset[str] = frozenset()
+    price: Price | None = None
+    labels: Mapping[str, Any] = field(default_factory=_empty)
+    """The provider's labels with the model's own merged over them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Retries of the same target, and the hard cap on attempts of a whole request."""
+
+    max_attempts: int = 5
+    per_target: int = 2
+    """Attempts (first try included) of one target in a row."""
+    initial: float = 0.2
+    max: float = 5.0
+    budget: float = 0.2
+    """Share of the route's recent requests that may be retries of the same target; failovers are not bounded by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. ``first_token`` and ``idle`` bound streams, ``attempt`` one unstreamed try, ``total`` the request."""
+
+    connect: float = 2.0
+    first_token: float = 20.0
+    idle: float = 30.0
+    attempt: float = 90.0
+    total: float = 180.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Params:
+    """Request fields a step or policy overrides: ``set`` always wins, ``default`` only where the client is silent."""
+
+    set: tuple[tuple[str, bytes], ...] = ()
+    default: tuple[tuple[str, bytes], ...] = ()
+    """(name, JSON text), sorted by name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TargetStep:
+    """A leaf: one target as it is used here, with the policy that applies to exactly this use."""
+
+    target: Target
+    params: Params = Params()
+    retry: Retry = Retry()
+    timeouts: Timeouts = Timeouts()
+    unsupported: Literal["drop", "error"] = "drop"
+    path: str = ""
+    """Where in the route's tree, for people: ``fallback[0].split(haiku-trial).control``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fallback:
+    """Try the steps in order, moving on after the outcome classes in ``on``."""
+
+    steps: tuple["Step", ...]
+    on: frozenset[OutcomeClass]
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """One branch of a split."""
+
+    name: str
+    weight: Decimal
+    step: "Step"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """A weighted choice that is sticky by ``key`` (an attribute's name; ``None`` is the request's id)."""
+
+    name: str
+    key: str | None
+    variants: tuple[Variant, ...]
+    pins: Mapping[str, str] = field(default_factory=_empty)
+    """Key value -> variant name."""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Balance:
+    """Spread over equals: ``weighted``, ``hash`` (by ``key``) or ``least_busy`` orders the members; all are tried."""
+
+    by: str
+    members: tuple[tuple[Decimal, "Step"], ...]
+    key: str | None = None
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Switch:
+    """The first case whose condition holds; ``default`` may be absent (then nothing here serves the request)."""
+
+    cases: tuple[tuple[Condition, "Step"], ...]
+    default: "Step | None" = None
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reject:
+    """Refuse the request on purpose, with this HTTP status and message."""
+
+    status: int
+    message: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RouteStep:
+    """Another route's tree, used in place. ``step`` is that tree, lowered again for this route's policies."""
+
+    route: str
+    step: "Step"
+    path: str = ""
+
+
+Step = TargetStep | Fallback | Split | Balance | Switch | Reject | RouteStep
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """What a client names in ``model``: patterns, an optional condition, and the root of a step tree."""
+
+    name: str
+    models: tuple[str, ...]
+    when: Condition | None
+    priority: int
+    step: Step
+    retry: Retry = Retry()
+    """Of these, ``max_attempts`` and ``budget`` bound the whole request; ``timeouts.total`` likewise."""
+    timeouts: Timeouts = Timeouts()
+    reads: frozenset[str] = frozenset()
+    """Attributes that any condition, split key or hash key below reads (``metadata.x``, ``input_tokens``, ...)."""
+    targets: tuple[Target, ...] = ()
+    """Every target below, in tree order, each once."""
+    digest: str = ""
+    """Content hash of everything that decides this route's behaviour."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """A client's credential, by the SHA-256 of its secret."""
+
+    name: str
+    sha256: str
+    scopes: frozenset[str]
+    routes: tuple[str, ...] = ()
+    """Names or globs of the routes it may use; empty is all."""
+    metadata: Mapping[str, str] = field(default_factory=_empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    max_body: int = 20 * 1024 * 1024
+    max_depth: int = 100
+    drain: float = 30.0
+    reload_debounce: float = 0.1
+    reload_poll: float = 0.5
+    proxy: str | None = None
+    ca_file: str | None = None
+    access_log: bool = True

@@ -1,0 +1,188 @@
+"""What goes into the planner and what comes out: plain values, no clock, no randomness, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from engine.exchange import OutcomeClass
+from engine.graph import Reject, Route, TargetStep
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_CHAT = frozenset({"chat"})
+
+
+class Request(Struct):
+    """The attributes of a request that routing may depend on, and the seed of its choices.
+
+    ``None`` is absent. ``needs`` names the capabilities that a target must have to serve it at all
+    (``chat``, ``stream``, ``tools``, ``vision``, ``json_schema``, ``embeddings``, ...). ``request_id`` is the seed.
+    ``key_routes`` are names or globs of the routes the caller's key may use; empty is all.
+    """
+
+    model: str | None = None
+    surface: str = "chat"
+    stream: bool = False
+    user: str | None = None
+    key: str | None = None
+    metadata: Mapping[str, Any] = _NOTHING
+    headers: Mapping[str, str] = _NOTHING
+    team: str | None = None
+    input_tokens: int = 0
+    max_tokens: int | None = None
+    tools: bool = False
+    vision: bool = False
+    json_schema: bool = False
+    request_id: str = ""
+    needs: frozenset[str] = _CHAT
+    key_routes: tuple[str, ...] = ()
+    no_fallback: bool = False
+
+    def get(self, attribute: str) -> Any:
+        """The attribute's value, ``None`` where absent. ``metadata.x`` and ``header.x`` reach into the mappings."""
+        if attribute.startswith("metadata."):
+            return self.metadata.get(attribute[9:])
+        if attribute.startswith("header."):
+            return self.headers.get(attribute[7:])
+        return getattr(self, attribute, None)
+
+
+class View(Protocol):
+    """The live facts that a plan may consult. An implementation answers from memory; it never waits."""
+
+    def in_flight(self, target: str) -> int:
+        """Requests under way at this target, by its id."""
+
+    def credential(self, provider: str) -> bool:
+        """Whether the provider's credential is there (an unset secret makes its targets be skipped)."""
+
+
+class Skip(Struct, frozen=True):
+    """A target of the route that is not attempted, and why: ``reason`` is one of :data:`SKIP_REASONS`."""
+
+    target: str
+    reason: str
+    detail: str = ""
+    path: str = ""
+
+
+#: The closed list of skip reasons.
+SKIP_REASONS = (
+    "capability",  # it cannot do what the request needs
+    "context",  # the request does not fit into its context window
+    "credential",  # its provider's secret is not set
+    "no_fallback",  # the client forbade failover
+    "not_assigned",  # it stands in another variant of a split
+    "not_selected",  # it stands in another case of a switch
+    "rejected",  # it stands behind a reject step
+)
+
+
+class Exit(Struct, frozen=True):
+    """After these outcome classes of an attempt, go on to candidate ``to``."""
+
+    on: frozenset[OutcomeClass]
+    to: int
+
+
+class Candidate(Struct, frozen=True):
+    """One entry of a plan: a target to attempt, or a ``reject`` step that ends the request when it is reached.
+
+    ``exits`` is its row of the jump table, innermost ``fallback`` first; a class in no exit stops.
+    """
+
+    step: TargetStep | Reject
+    exits: tuple[Exit, ...] = ()
+
+
+class Plan(Struct, frozen=True):
+    """What will be done for one request: candidates in order, where to go after each outcome class, who was skipped.
+
+    Either ``candidates`` is not empty, or ``stop`` says how the request ends without any attempt (``status``, ``code``
+    and ``message`` are then for the client, where they differ from the class's own). ``variants`` are the
+    (split, variant) pairs assigned.
+    """
+
+    route: Route | None
+    candidates: tuple[Candidate, ...] = ()
+    skips: tuple[Skip, ...] = ()
+    variants: tuple[tuple[str, str], ...] = ()
+    stop: OutcomeClass | None = None
+    status: int | None = None
+    code: str = ""
+    message: str = ""
+    request_id: str = ""
+    fingerprint: str = ""
+
+    @property
+    def attempts(self) -> tuple[str, ...]:
+        """The ids of the targets in the order they are tried if each fails over."""
+        return tuple(c.step.target.id for c in self.candidates if isinstance(c.step, TargetStep))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain JSON values; ``after`` is a candidate's jump table (class -> where to go; absent: stop)."""
+        names = [_name(c) for c in self.candidates]
+        rows = []
+        for name, candidate in zip(names, self.candidates, strict=True):
+            after: dict[str, str] = {}
+            for way in candidate.exits:
+                for cls in sorted(way.on):
+                    after.setdefault(cls.value, names[way.to])
+            rows.append({"target": name, "path": candidate.step.path, "after": after})
+        return {
+            "route": self.route.name if self.route else None,
+            "graph": self.fingerprint,
+            "attempts": list(self.attempts),
+            "candidates": rows,
+            "skips": [{"target": s.target, "reason": s.reason, "detail": s.detail, "path": s.path} for s in self.skips],
+            "variants": dict(self.variants),
+            "stop": self.stop.value if self.stop else None,
+            "status": self.status,
+            "code": self.code or None,
+            "message": self.message or None,
+        }
+
+
+def _name(candidate: Candidate) -> str:
+    return candidate.step.target.id if isinstance(candidate.step, TargetStep) else "reject"
+
+
+class Facts(Struct):
+    """What ``advance`` must know of the request's progress; the caller keeps it up to date.
+
+    ``remaining`` is seconds to the request's deadline, ``attempts`` how many were made in all, ``tries`` how many of
+    the current target in a row, ``retry_allowed`` whether the route's retry budget has room, ``retry_after`` what the
+    upstream asked for in seconds, ``larger_than`` the largest context window that was exceeded so far (0: none).
+    """
+
+    remaining: float
+    attempts: int = 0
+    tries: int = 0
+    retry_allowed: bool = True
+    retry_after: float | None = None
+    larger_than: int = 0
+
+
+class Wait(Struct, frozen=True):
+    """Try the same candidate again after ``delay`` seconds."""
+
+    delay: float
+
+
+class Go(Struct, frozen=True):
+    """Go on to candidate ``position``; ``skips`` are the ones passed over on the way."""
+
+    position: int
+    skips: tuple[Skip, ...] = ()
+
+
+class Stop(Struct, frozen=True):
+    """The request ends with this class."""
+
+    outcome_class: OutcomeClass
+
+
+Next = Wait | Go | Stop

@@ -1,0 +1,316 @@
+"""From (graph, request, view, time) to a plan: the one place that decides where a request may go.
+
+The step tree is walked depth first into a flat list of candidates. A step that cannot serve this request is skipped
+with a reason; where a ``fallback`` has more steps to try, its candidates get an exit to the first one of the next.
+"""
+
+from __future__ import annotations
+
+from engine.diagnostics import did_you_mean
+from engine.exchange import FAIL_OVER, RULES, OutcomeClass
+from engine.graph import (
+    Balance,
+    Fallback,
+    Graph,
+    Reject,
+    Route,
+    RouteStep,
+    Split,
+    Step,
+    Switch,
+    Target,
+    TargetStep,
+    evaluate,
+    matches,
+)
+
+from .hashing import ranked, score
+from .model import Candidate, Exit, Plan, Request, Skip, View
+
+
+def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
+    """The plan for ``request``: every target of its route is either a candidate or skipped with a reason.
+
+    Pure: it reads its arguments only. ``now`` is Unix time in seconds; what depends on time is decided with it.
+    """
+    route = find_route(graph, request)
+    if route is None:
+        return _unroutable(graph, request)
+    if request.key_routes and not any(matches(pattern, route.name) for pattern in request.key_routes):
+        message = f"This key may not use route {route.name!r}; ask for a key that names it under routes."
+        stop = OutcomeClass.REJECTED
+        return _stopped(graph, request, route, stop, status=403, code="route_forbidden", message=message)
+    walk = _Walk(request, view)
+    walk.step(route.step)
+    if request.no_fallback and len(walk.candidates) > 1:
+        walk.forbid_failover()
+    skips = walk.remaining_skips()
+    first = walk.candidates[0].step if walk.candidates else None
+    if isinstance(first, TargetStep):
+        return Plan(
+            route=route,
+            candidates=tuple(walk.candidates),
+            skips=skips,
+            variants=tuple(walk.variants),
+            request_id=request.request_id,
+            fingerprint=graph.fingerprint,
+        )
+    if first is not None:
+        return Plan(
+            route=route,
+            candidates=tuple(walk.candidates),
+            skips=skips,
+            variants=tuple(walk.variants),
+            stop=OutcomeClass.REJECTED,
+            status=first.status,
+            message=first.message,
+            request_id=request.request_id,
+            fingerprint=graph.fingerprint,
+        )
+    return _nobody(graph, request, route, skips, tuple(walk.variants))
+
+
+def find_route(graph: Graph, request: Request) -> Route | None:
+    """The route that answers to this request: the first in deciding order whose condition holds, if any."""
+    for route in graph.index.find(request.model or ""):
+        if route.when is None or evaluate(route.when, request.get):
+            return route
+    return None
+
+
+class _Walk:
+    """One depth-first walk of a step tree, collecting candidates, skips and assignments."""
+
+    __slots__ = ("candidates", "request", "skips", "variants", "view")
+
+    def __init__(self, request: Request, view: View) -> None:
+        self.request = request
+        self.view = view
+        self.candidates: list[Candidate] = []
+        self.skips: list[Skip] = []
+        self.variants: list[tuple[str, str]] = []
+
+    def step(self, step: Step) -> None:
+        """Append what ``step`` contributes."""
+        if isinstance(step, TargetStep):
+            skip = unfit(step, self.request, self.view)
+            if skip is None:
+                self.candidates.append(Candidate(step))
+            else:
+                self.skips.append(skip)
+        elif isinstance(step, Fallback):
+            self._sequence(step.steps, step.on)
+        elif isinstance(step, Balance):
+            self._sequence(self._balanced(step), FAIL_OVER)
+        elif isinstance(step, Split):
+            self._split(step)
+        elif isinstance(step, Switch):
+            self._switch(step)
+        elif isinstance(step, RouteStep):
+            self.step(step.step)
+        else:
+            self.candidates.append(Candidate(step))
+
+    def _sequence(self, steps: tuple[Step, ...] | list[Step], on: frozenset[OutcomeClass]) -> None:
+        """Several steps in order; the candidates of all but the last get an exit to the next step's first candidate."""
+        candidates = self.candidates
+        bounds: list[tuple[int, int]] = []
+        for at, step in enumerate(steps):
+            start = len(candidates)
+            self.step(step)
+            if len(candidates) > start:
+                bounds.append((start, len(candidates)))
+                if isinstance(candidates[start].step, Reject):
+                    for later in steps[at + 1 :]:
+                        self._skip_all(later, "rejected", "it stands behind a reject step")
+                    break
+        for start, end in bounds[:-1]:
+            way = Exit(on, end)
+            for i in range(start, end):
+                candidate = candidates[i]
+                candidates[i] = Candidate(candidate.step, (*candidate.exits, way))
+
+    def _split(self, split: Split) -> None:
+        variant = assign(split, self.request)
+        self.variants.append((split.name, variant))
+        for other in split.variants:
+            if other.name == variant:
+                self.step(other.step)
+            else:
+                self._skip_all(other.step, "not_assigned", f"split {split.name!r} assigned {variant!r}")
+
+    def _switch(self, switch: Switch) -> None:
+        chosen: Step | None = None
+        for condition, step in switch.cases:
+            if chosen is None and evaluate(condition, self.request.get):
+                chosen = step
+                self.step(step)
+            else:
+                self._skip_all(step, "not_selected", "another case of the switch applies")
+        if switch.default is not None:
+            if chosen is None:
+                self.step(switch.default)
+            else:
+                self._skip_all(switch.default, "not_selected", "another case of the switch applies")
+
+    def _balanced(self, balance: Balance) -> list[Step]:
+        """The members in the order to try them; its inputs are the request's seed or key, the weights and the view."""
+        members = [(float(weight), identity(step), step) for weight, step in balance.members]
+        seed = self.request.request_id
+        if balance.by == "hash":
+            key = self.request.get(balance.key) if balance.key else None
+            seed = f"key {key}" if key is not None else seed
+        if balance.by != "least_busy":
+            return ranked(members, "balance", seed)
+        rows = []
+        for weight, name, step in members:
+            busy = sum(self.view.in_flight(target.id) for target in targets_of(step))
+            # +1: of two idle members the heavier one comes first; the hash breaks what ties are left.
+            load = (busy + 1) / weight if weight > 0 else float("inf")
+            rows.append((load, -score(1.0, "balance", seed, name), name, step))
+        rows.sort(key=lambda row: row[:3])
+        return [row[3] for row in rows]
+
+    def _skip_all(self, step: Step, reason: str, detail: str) -> None:
+        for target in targets_of(step):
+            self.skips.append(Skip(target.id, reason, detail, step.path))
+
+    def forbid_failover(self) -> None:
+        """Keep the first candidate only, as the client asked."""
+        for candidate in self.candidates[1:]:
+            if isinstance(candidate.step, TargetStep):
+                detail = "the client sent x-interlock-no-fallback"
+                self.skips.append(Skip(candidate.step.target.id, "no_fallback", detail, candidate.step.path))
+        self.candidates = [Candidate(self.candidates[0].step)]
+
+    def remaining_skips(self) -> tuple[Skip, ...]:
+        """The skips of targets that are not attempted in another place of the tree."""
+        if not self.skips:
+            return ()
+        tried = {c.step.target.id for c in self.candidates if isinstance(c.step, TargetStep)}
+        return tuple(s for s in self.skips if s.target not in tried)
+
+
+def unfit(step: TargetStep, request: Request, view: View) -> Skip | None:
+    """Why this target cannot serve this request, or ``None`` if it can."""
+    target = step.target
+    if not request.needs <= target.supports:
+        lacking = ", ".join(sorted(request.needs - target.supports))
+        return Skip(target.id, "capability", f"does not support {lacking}", step.path)
+    if target.context_window is not None and request.input_tokens > target.context_window:
+        detail = f"about {request.input_tokens} input tokens; its context window is {target.context_window}"
+        return Skip(target.id, "context", detail, step.path)
+    if not view.credential(target.provider.name):
+        return Skip(target.id, "credential", f"the secret of provider {target.provider.name!r} is not set", step.path)
+    return None
+
+
+def assign(split: Split, request: Request) -> str:
+    """The variant for this request: its pin, else weighted rendezvous over (split name, key value).
+
+    Sticky across reloads and machines, and independent of the order of variants. Without a key value the request's id
+    decides.
+    """
+    value = request.get(split.key) if split.key else None
+    if value is not None:
+        pinned = split.pins.get(str(value))
+        if pinned is not None:
+            return pinned
+    seed = f"key {value}" if value is not None else f"id {request.request_id}"
+    best = max(split.variants, key=lambda v: (score(float(v.weight), "split", split.name, seed, v.name), v.name))
+    return best.name
+
+
+def targets_of(step: Step) -> tuple[Target, ...]:
+    """Every target in the tree below ``step``, in tree order, each once."""
+    if isinstance(step, TargetStep):
+        return (step.target,)
+    found: dict[str, Target] = {}
+    for child in children(step):
+        for target in targets_of(child):
+            found.setdefault(target.id, target)
+    return tuple(found.values())
+
+
+def children(step: Step) -> tuple[Step, ...]:
+    """The direct sub-steps of ``step``."""
+    if isinstance(step, Fallback):
+        return step.steps
+    if isinstance(step, Split):
+        return tuple(variant.step for variant in step.variants)
+    if isinstance(step, Balance):
+        return tuple(member for _, member in step.members)
+    if isinstance(step, Switch):
+        cases = tuple(case for _, case in step.cases)
+        return cases if step.default is None else (*cases, step.default)
+    if isinstance(step, RouteStep):
+        return (step.step,)
+    return ()
+
+
+def identity(step: Step) -> str:
+    """A name for a member of a balance that does not depend on its position."""
+    if isinstance(step, TargetStep):
+        return step.target.id
+    return "+".join(sorted(target.id for target in targets_of(step))) or type(step).__name__
+
+
+def _stopped(
+    graph: Graph, request: Request, route: Route | None, stop: OutcomeClass, *, status: int, code: str, message: str
+) -> Plan:
+    skips = tuple(Skip(t.id, "rejected", message, "") for t in route.targets) if route else ()
+    return Plan(
+        route=route,
+        skips=skips,
+        stop=stop,
+        status=status,
+        code=code,
+        message=message,
+        request_id=request.request_id,
+        fingerprint=graph.fingerprint,
+    )
+
+
+def _unroutable(graph: Graph, request: Request) -> Plan:
+    model = request.model or ""
+    names = graph.index.names()
+    near = did_you_mean(model, names)
+    message = f"No route answers to model {model!r}."
+    if near:
+        message += f" Did you mean {near!r}?"
+    elif model in graph.routes or graph.index.find(model):
+        message += " Routes of that name exist, but none of their conditions holds for this request."
+    rule = RULES[OutcomeClass.UNROUTABLE]
+    return _stopped(graph, request, None, OutcomeClass.UNROUTABLE, status=rule.status, code=rule.code, message=message)
+
+
+def _nobody(
+    graph: Graph, request: Request, route: Route, skips: tuple[Skip, ...], variants: tuple[tuple[str, str], ...]
+) -> Plan:
+    """No target can serve the request: say which of the reasons the caller, or the operator, can mend."""
+    by_reason = {skip.reason: skip for skip in reversed(skips)}
+    stop, code = OutcomeClass.UNROUTABLE, ""
+    if "credential" in by_reason:
+        stop = OutcomeClass.UNAUTHORIZED
+        message = "No provider of this route has its credential set."
+    elif "context" in by_reason:
+        stop = OutcomeClass.CONTEXT_EXCEEDED
+        message = f"The request is too long for route {route.name!r}: {by_reason['context'].detail}."
+    elif "capability" in by_reason:
+        stop, code = OutcomeClass.INVALID_REQUEST, "unsupported_capability"
+        missing = sorted(
+            {skip.detail.removeprefix("does not support ") for skip in skips if skip.reason == "capability"}
+        )
+        message = f"No target of route {route.name!r} supports what this request needs ({'; '.join(missing)})."
+    else:
+        message = f"No step of route {route.name!r} applies to this request."
+    return Plan(
+        route=route,
+        skips=skips,
+        variants=variants,
+        stop=stop,
+        code=code,
+        message=message,
+        request_id=request.request_id,
+        fingerprint=graph.fingerprint,
+    )

@@ -1,0 +1,344 @@
+"""The engine: a configuration, kept live, and the calls it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from engine.diagnostics import Diagnostic
+from engine.exchange import Call
+from engine.executor.clients import Clients, LiveView, TransportFactory
+from engine.executor.executor import Executor
+from engine.executor.intake import BadRequestError, make_call, request_of
+from engine.executor.reply import Reply, StreamReply
+from engine.graph import Graph, Key
+from engine.planner import Plan, plan
+from engine.state import State
+
+from . import findings
+from .last_good import LastGood
+from .live import Live
+from .observers import Observer, Observers
+from .reloader import Candidate, Reloader
+from .replies import ChatReply, ChatStream, answer, refusal
+from .snapshot import Pin, Snapshot
+from .source import FolderSource
+from .startup import start
+from .watch import Sight, Watcher, look
+
+_encode = msgspec.json.Encoder().encode
+_PATHS: Mapping[str, str] = MappingProxyType(
+    {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+)
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Engine:
+    """Routes requests by a configuration folder and follows its edits. Use as ``async with Engine.open(...)``.
+
+    Belongs to the event loop it was entered on; there may be any number of engines in a process. For code without an
+    event loop there is :class:`SyncEngine`.
+    """
+
+    def __init__(
+        self,
+        config: str | os.PathLike[str],
+        *,
+        overlays: Sequence[str | os.PathLike[str]] = (),
+        last_good: str | os.PathLike[str] | None = None,
+        watch: bool = True,
+        environ: Mapping[str, str] | None = None,
+        observers: Iterable[Observer] = (),
+        transport: TransportFactory | None = None,
+    ) -> None:
+        self._source = FolderSource(Path(config), [Path(overlay) for overlay in overlays], environ)
+        self._environ = environ
+        self._transport = transport
+        self._watch = watch
+        self._tasks: list[asyncio.Task[None]] = []
+        self._entered = False
+        self.state = State()
+        self.executor = Executor(self.state, Observers(observers))
+        self._live = Live(self._prepare, self.state.retain)
+        self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
+        self._reloader = Reloader(self._source, self._live, self._last_good)
+
+    @classmethod
+    def open(
+        cls,
+        config: str | os.PathLike[str],
+        *,
+        overlays: Sequence[str | os.PathLike[str]] = (),
+        last_good: str | os.PathLike[str] | None = None,
+        watch: bool = True,
+        environ: Mapping[str, str] | None = None,
+        observers: Iterable[Observer] = (),
+        transport: TransportFactory | None = None,
+    ) -> Self:
+        """An engine for the folder ``config``; nothing is read before ``async with``.
+
+        Entering raises :class:`ConfigError` with every diagnostic if the configuration does not compile, and
+        :class:`PrepareError` if it compiles and cannot be made ready.
+
+        ``overlays`` are folders merged over it, in order. ``last_good`` is a folder in which the last configuration
+        that went live is kept, to start on when ``config`` is broken. ``watch=False`` follows no edits (``reload``
+        does, when called). ``environ`` stands in for ``os.environ``. ``observers`` are called once a request with its
+        frozen :class:`Outcome`. ``transport`` makes the transport for a provider instead of the built-in one.
+        """
+        return cls(
+            config,
+            overlays=overlays,
+            last_good=last_good,
+            watch=watch,
+            environ=environ,
+            observers=observers,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("this engine was opened before; make another with Engine.open")
+        self._entered = True
+        try:
+            await start(self._reloader, self._last_good)
+        except BaseException:
+            self._reloader.close()
+            raise
+        if self._watch:
+            watcher = Watcher(self._source.folders, self._look, self._reloader.changed, self._poll_seconds)
+            self._tasks = [
+                asyncio.create_task(watcher.run(), name="interlock-watch"),
+                asyncio.create_task(self._reloader.run(), name="interlock-reload"),
+            ]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self, patience: float | None = None) -> None:
+        """Stop following edits, let requests under way finish, close every client. Safe to repeat.
+
+        Waits at most ``patience`` seconds for requests (default: ``drain`` of the settings).
+        """
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._live.open:
+            await self._live.close(self.graph.settings.drain if patience is None else patience)
+        self._reloader.close()
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    async def chat(
+        self,
+        body: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        deadline: float | None = None,
+    ) -> ChatReply:
+        """Answer a chat request in OpenAI's shape.
+
+        ``headers`` are what a client would send (``x-interlock-*``, and what conditions on ``header.*`` read);
+        ``metadata`` adds to the body's; ``deadline`` is the most seconds it may take. Raises :class:`RequestError`.
+        """
+        return await self._answer("chat", body, headers, metadata, deadline)
+
+    async def completions(
+        self,
+        body: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        deadline: float | None = None,
+    ) -> ChatReply:
+        """Answer a text completion request; otherwise as :meth:`chat`."""
+        return await self._answer("completions", body, headers, metadata, deadline)
+
+    async def embeddings(
+        self,
+        body: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        deadline: float | None = None,
+    ) -> ChatReply:
+        """Answer an embeddings request; otherwise as :meth:`chat`."""
+        return await self._answer("embeddings", body, headers, metadata, deadline)
+
+    def stream(
+        self,
+        body: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        deadline: float | None = None,
+    ) -> ChatStream:
+        """Answer a chat request as a stream of chunks in OpenAI's shape; ``stream: true`` is added to the body."""
+
+        async def begin() -> Reply | StreamReply:
+            return await self.serve(self._call("chat", {**body, "stream": True}, headers, metadata, deadline))
+
+        return ChatStream(begin)
+
+    def serve(self, call: Call) -> Coroutine[Any, Any, Reply | StreamReply]:
+        """Serve a call by the graph that is current at this moment, to its end. Never raises for the request's sake.
+
+        To be awaited, at once: the snapshot is held from here on.
+        """
+        return self.executor.serve(self._live.pin(), call)
+
+    def explain(
+        self,
+        body: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        key: Key | None = None,
+    ) -> Plan:
+        """What would be done with this request at this moment. Pure: nothing is sent, nothing is counted.
+
+        ``body`` is a request as it would be sent; what routing does not read may be left out. A body with ``prompt``
+        is a text completion, one with ``input`` embeddings, any other a chat. ``key`` is the client's key, whose routes
+        and metadata would apply. Raises :class:`RequestError` for a body that cannot be understood.
+        """
+        surface = _surface_of(body)
+        if surface == "chat" and "messages" not in body:
+            body = {**body, "messages": []}
+        call = self._call(surface, body, headers, metadata, None, key)
+        return plan(self.graph, request_of(call), LiveView(self.state, self._live.current.clients), time.time())
+
+    # -- the configuration ---------------------------------------------------------------------------------------
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What new requests are served by at this moment."""
+        return self._live.current
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of :attr:`snapshot`."""
+        return self._live.current.graph
+
+    def pin(self) -> Pin:
+        """A hold on the current snapshot, for one request; the holder must release it."""
+        return self._live.pin()
+
+    def ready(self) -> bool:
+        """Whether requests can be served. A rejected edit does not change it: the running configuration goes on."""
+        return self._live.open
+
+    def ready_detail(self) -> str:
+        """One line for people on what is being served, and what is not."""
+        if not self._live.open:
+            return "not open"
+        running, candidate = self.graph.fingerprint, self._reloader.candidate
+        if candidate is None:
+            return f"serving {running}"
+        what = "the last good configuration" if self._reloader.on_last_good else "the configuration before it"
+        why = findings.count(candidate.diagnostics)
+        return f"serving {running}, {what}: the files as of {_iso(candidate)} have {why}; see GET /api/v1/status"
+
+    def status(self) -> dict[str, Any]:
+        """The running and the candidate configuration, as ``GET /api/v1/status`` answers: plain JSON values."""
+        snapshot, candidate = self._live.current, self._reloader.candidate
+        return {
+            "running": {
+                "fingerprint": snapshot.graph.fingerprint,
+                "git_commit": snapshot.git_commit,
+                "loaded_at": snapshot.loaded_at.isoformat(timespec="milliseconds"),
+            },
+            "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
+            "diagnostics": [findings.to_dict(d) for d in candidate.diagnostics] if candidate else [],
+        }
+
+    @property
+    def reload_counts(self) -> dict[str, int]:
+        """How many edits were seen since the start (``attempts``), and how they ended."""
+        counts = self._reloader.counts
+        return {
+            "attempts": counts.attempts,
+            "applied": counts.applied,
+            "rejected": counts.rejected,
+            "unchanged": counts.unchanged,
+        }
+
+    async def reload(self) -> tuple[Diagnostic, ...]:
+        """Look at the files now, whether watched or not. Returns why they are not live; nothing if they are."""
+        return await self._reloader.reload(force=True)
+
+    def object_to(self, reason: Callable[[Graph], str]) -> None:
+        """Refuse edits for a reason that only the caller knows: ``reason`` answers why not, or with an empty string.
+
+        It is asked about every graph that would go live from here on; what it refuses is a rejected edit like others.
+        """
+        self._reloader.objection = reason
+
+    async def wait_for(self, fingerprint: str, timeout: float | None = None) -> bool:  # noqa: ASYNC109 (reads as a question)
+        """Whether the graph of this fingerprint (or a prefix) is live, or gets live within ``timeout`` seconds."""
+        return await self._live.wait_for(fingerprint, timeout)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _prepare(self, graph: Graph, previous: Clients | None) -> Clients:
+        environ = os.environ if self._environ is None else self._environ
+        return Clients.prepare(graph, environ, previous, transport=self._transport)
+
+    def _poll_seconds(self) -> float:
+        return self.graph.settings.reload_poll
+
+    async def _look(self) -> Sight:
+        return await self._reloader.in_thread(look, self._source.folders, self._source)
+
+    async def _answer(
+        self,
+        surface: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None,
+        metadata: Mapping[str, str] | None,
+        deadline: float | None,
+    ) -> ChatReply:
+        if body.get("stream"):
+            raise ValueError("this body asks for a stream; call engine.stream(...) for one, or leave `stream` out")
+        return answer(await self.serve(self._call(surface, body, headers, metadata, deadline)))
+
+    def _call(
+        self,
+        surface: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None,
+        metadata: Mapping[str, str] | None,
+        deadline: float | None,
+        key: Key | None = None,
+    ) -> Call:
+        names = {name.lower(): value for name, value in headers.items()} if headers else _NO_HEADERS
+        try:
+            call = make_call(_PATHS[surface], _encode(body), names, key=key)
+        except BadRequestError as problem:
+            raise refusal(problem, surface, self.graph.fingerprint) from None
+        if metadata:
+            call.metadata = {**call.metadata, **metadata, **call.trusted}
+        if deadline is not None:
+            call.deadline = deadline if call.deadline is None else min(deadline, call.deadline)
+        return call
+
+
+def _surface_of(body: Mapping[str, Any]) -> str:
+    if "messages" not in body and "prompt" in body:
+        return "completions"
+    return "embeddings" if "messages" not in body and "input" in body else "chat"
+
+
+def _iso(candidate: Candidate) -> str:
+    return candidate.seen_at.isoformat(timespec="milliseconds")

@@ -1,0 +1,29 @@
+"""Telling observers how a request ended, without letting them hurt it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from engine.exchange import Outcome
+
+_log = logging.getLogger("interlock.observers")
+
+Observer = Callable[[Outcome], object]
+"""Called on the event loop with the frozen record of every request, once; must not block. Its result is ignored."""
+
+
+class Observers:
+    """Hands each outcome to every observer in turn; one that raises is logged, and the others still hear of it."""
+
+    __slots__ = ("_observers",)
+
+    def __init__(self, observers: Iterable[Observer] = ()) -> None:
+        self._observers = tuple(observers)
+
+    def __call__(self, outcome: Outcome) -> None:
+        for observer in self._observers:
+            try:
+                observer(outcome)
+            except Exception:  # boundary: an observer is someone else's code
+                _log.exception("observer %r failed for request %s", observer, outcome.request_id)

@@ -1,0 +1,154 @@
+"""``kind: key`` and ``kind: settings``: who may call, and how the server itself behaves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from .common import (
+    SHA256_PATTERN,
+    SIZE_PATTERN,
+    Date,
+    Duration,
+    Glob,
+    HeaderValue,
+    Model,
+    Name,
+    Opt,
+    PositiveDuration,
+    Secret,
+    Text,
+    Url,
+    Version,
+)
+
+
+class KeyDoc(Model):
+    """A client's key: the hash of its secret, what it may do, and what is known of its holder."""
+
+    version: Version = Field(description="Version of the configuration language.")
+    kind: Literal["key"] = Field(description="What this document declares.")
+    name: Name = Field(description="Its name, as the attribute `key` and the logs show it.", examples=["team-a"])
+    sha256: Annotated[str, Field(pattern=SHA256_PATTERN, max_length=64)] = Field(
+        description='SHA-256 of the secret, 64 lower-case hexadecimal digits: `printf %s "$SECRET" | sha256sum`.'
+    )
+    scopes: Annotated[list[Literal["use", "read", "admin"]], Field(min_length=1)] = Field(
+        default=["use"], description="What it may do: send requests, read status and graph, change the configuration."
+    )
+    routes: Opt[Annotated[list[Glob], Field(min_length=1)]] = Field(
+        default=None, description="Names or globs of the routes it may use; by default all."
+    )
+    metadata: dict[Name, HeaderValue] = Field(
+        default={},
+        description="Metadata of every request made with it; wins over what the client sends.",
+        examples=[{"team": "search"}],
+    )
+    expires: Opt[Date] = Field(default=None, description="The day (UTC) from which it is refused.")
+
+
+class Listen(Model):
+    """Where the server listens."""
+
+    host: Opt[Text] = Field(
+        default=None, description="Address to listen on; 127.0.0.1 by default. Others need a key document."
+    )
+    port: Opt[Annotated[int, Field(ge=0, le=65535)]] = Field(
+        default=None, description="Port; 8080 by default, 0 takes a free one."
+    )
+
+
+def _size(value: Any) -> str:
+    return "<text>" if isinstance(value, str) else "<bytes>"
+
+
+Size = Annotated[
+    Annotated[str, Field(pattern=SIZE_PATTERN, max_length=12, examples=["20MB", "512KB"]), Tag("<text>")]
+    | Annotated[int, Field(ge=1, le=1_000_000_000_000), Tag("<bytes>")],
+    Discriminator(_size),
+]
+
+
+class RequestLimits(Model):
+    """Requests beyond these are refused before they are read."""
+
+    body: Opt[Size] = Field(default=None, description="Largest body, as `20MB`, `512KB` or bytes; 20MB by default.")
+    depth: Opt[Annotated[int, Field(ge=1, le=1000)]] = Field(
+        default=None, description="Deepest nesting of JSON; 100 by default."
+    )
+
+
+class Reload(Model):
+    """How edits of the configuration are noticed."""
+
+    debounce: Opt[Duration] = Field(default=None, description="Quiet time to wait for after an edit; 100ms by default.")
+    poll: Opt[PositiveDuration] = Field(
+        default=None, description="How often to look where the system does not tell; 500ms by default."
+    )
+
+
+class Upstream(Model):
+    """How providers are reached."""
+
+    proxy: Opt[Url] = Field(
+        default=None, description="Proxy for requests to providers.", examples=["http://proxy.internal:3128"]
+    )
+    ca_file: Opt[Text] = Field(default=None, description="PEM file of certificates to trust besides the system's.")
+
+
+class Telemetry(Model):
+    """What is told about requests; never their content."""
+
+    access_log: Opt[bool] = Field(default=None, description="One JSON line a request; true by default.")
+
+
+def _address(value: Any) -> str:
+    return "<url>" if isinstance(value, str) else "<secret>"
+
+
+#: An address without a password in it, or the place where one with a password is kept.
+STORE_URL_PATTERN = r"^[a-z][a-z0-9+]*://[^\x00-\x20\x7f@?#]*(\?[^\x00-\x20\x7f@#]*)?$"
+StoreUrl = Annotated[
+    Annotated[str, Field(pattern=STORE_URL_PATTERN, max_length=2000), Tag("<url>")]
+    | Annotated[Secret, Tag("<secret>")],
+    Discriminator(_address),
+]
+
+
+class StateStore(Model):
+    """Where live facts (breakers, limits, budgets) are kept."""
+
+    store: Literal["memory", "redis"] = Field(
+        default="memory", description="In this process, or shared between processes."
+    )
+    url: Opt[StoreUrl] = Field(
+        default=None,
+        description="Address of the store; one with a password in it goes in a secret.",
+        examples=["redis://localhost:6379/0"],
+    )
+
+
+class LedgerStore(Model):
+    """Where requests and costs are recorded."""
+
+    url: Opt[StoreUrl] = Field(
+        default=None, description="Address of the database; one with a password in it goes in a secret."
+    )
+
+
+class SettingsDoc(Model):
+    """How the server itself behaves; a configuration has at most one."""
+
+    version: Version = Field(description="Version of the configuration language.")
+    kind: Literal["settings"] = Field(description="What this document declares.")
+    name: Name = Field(description="Its name.", examples=["server"])
+    listen: Listen = Field(default=Listen(), description="Where the server listens.")
+    limits: RequestLimits = Field(default=RequestLimits(), description="Requests beyond these are refused.")
+    drain: Opt[Duration] = Field(
+        default=None, description="How long requests under way may take to end at shutdown; 30s by default."
+    )
+    reload: Reload = Field(default=Reload(), description="How edits of the configuration are noticed.")
+    upstream: Upstream = Field(default=Upstream(), description="How providers are reached.")
+    telemetry: Telemetry = Field(default=Telemetry(), description="What is told about requests.")
+    state: StateStore = Field(default=StateStore(), description="Where live facts are kept.")
+    ledger: LedgerStore = Field(default=LedgerStore(), description="Where requests and costs are recorded.")

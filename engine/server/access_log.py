@@ -1,0 +1,92 @@
+"""One JSON line a request, without content, written in batches off the request's path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from typing import Any, BinaryIO
+
+import msgspec
+
+from engine.exchange import Outcome
+from engine.executor.reply import Reply
+
+#: Seconds a line may wait for others.
+FLUSH = 0.2
+#: Lines that are kept when the reader of the log does not keep up; older ones are then dropped, and counted.
+LIMIT = 100_000
+
+_encode = msgspec.json.Encoder().encode_lines
+
+
+class AccessLog:
+    """Writes outcomes, as :meth:`Outcome.to_dict` shows them, and requests that no route had a part in.
+
+    Writing happens in a thread: a reader that stops reading delays lines, never requests. Lines beyond :data:`LIMIT`
+    are dropped, and a line ``{"dropped_lines": N}`` says so.
+    """
+
+    def __init__(self, out: BinaryIO | None = None) -> None:
+        self._out = out if out is not None else sys.stdout.buffer
+        self._lines: list[Any] = []
+        self._dropped = 0
+        self._writing: asyncio.Future[None] | None = None
+        self._scheduled = False
+
+    def __call__(self, outcome: Outcome) -> None:
+        """Note a routed request."""
+        self._add(outcome)
+
+    def aside(self, method: str, path: str, status: int, seconds: float, reply: Reply) -> None:
+        """Note any other request."""
+        request_id = next((value.decode("latin-1") for name, value in reply.headers if name == b"x-request-id"), "")
+        started = time.time() - seconds
+        self._add(
+            {
+                "request_id": request_id,
+                "method": method,
+                "path": path[:200],
+                "status": status,
+                "started_at": started,
+                "duration": seconds,
+            }
+        )
+
+    def _add(self, line: Any) -> None:
+        if len(self._lines) >= LIMIT:
+            self._dropped += 1
+            return
+        self._lines.append(line)
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_later(FLUSH, self._start)
+
+    def _start(self) -> None:
+        """Hand the lines so far to a thread, one batch at a time."""
+        loop = asyncio.get_running_loop()
+        if self._writing is not None and not self._writing.done():
+            loop.call_later(FLUSH, self._start)
+            return
+        self._scheduled = False
+        self._writing = loop.run_in_executor(None, self._write, self._take())
+
+    def _take(self) -> list[Any]:
+        lines, self._lines = self._lines, []
+        if self._dropped:
+            lines.append({"dropped_lines": self._dropped})
+            self._dropped = 0
+        return lines
+
+    def _write(self, lines: list[Any]) -> None:
+        # A closed pipe must not end the server: there is nobody left to tell.
+        with contextlib.suppress(OSError, ValueError):
+            self._out.write(_encode(lines))
+            self._out.flush()
+
+    async def aclose(self) -> None:
+        """Write what is left."""
+        if self._writing is not None:
+            await self._writing
+        await asyncio.to_thread(self._write, self._take())

@@ -1,0 +1,173 @@
+"""Every request the server or an embedding transport receives, whatever carried it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import RequestError
+from engine.exchange import Call
+from engine.executor.intake import SURFACES, BadRequestError, make_call, request_id
+from engine.executor.reply import Headers, Reply, StreamReply, error_reply
+from engine.graph import Graph
+
+from .access import USE, DeniedError, authorize
+from .management import ROUTES, Asked
+
+if TYPE_CHECKING:
+    from engine.runtime import Engine
+
+_PREFIX = "/v1"
+_MODEL_PATHS = {_PREFIX + path: path for path in SURFACES}
+_LATER = {
+    "/v1/responses": "the Responses API",
+    "/v1/messages": "the Messages API",
+    "/v1/messages/count_tokens": "counting tokens",
+    "/v1/rerank": "rerank",
+}
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+
+Raw = Iterable[tuple[bytes, bytes]]
+#: Called with (method, path, status, seconds, reply) for requests that no route had a part in.
+Aside = Callable[[str, str, int, float, Reply], None]
+
+
+class Front:
+    """Answers requests with an engine. Never raises for what a request holds."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def max_body(self) -> int:
+        """The largest body accepted, in bytes, as the settings say at this moment."""
+        return self._engine.graph.settings.max_body
+
+    async def handle(
+        self, method: str, path: str, query: bytes, headers: Raw, body: bytes, peer: tuple[str, int] | None = None
+    ) -> Reply | StreamReply:
+        """The reply to one request. ``path`` is decoded, header names are lower case, ``body`` is whole."""
+        begun = self.begin(method, path, query, headers, body)
+        return begun if isinstance(begun, Reply) else await begun
+
+    def begin(
+        self, method: str, path: str, query: bytes, headers: Raw, body: bytes
+    ) -> Reply | Coroutine[Any, Any, Reply | StreamReply]:
+        """The first half of :meth:`handle`: a refusal, or what is to be awaited, at once, for the reply."""
+        fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        graph = self._engine.graph
+        id_ = _request_id(fields.get("x-request-id"))
+        endpoint = _MODEL_PATHS.get(path)
+        if endpoint is None or method != "POST":
+            return self._manage(graph, method, path, query, fields, body, id_)
+        try:
+            return self._engine.serve(self._call(graph, endpoint, body, fields, id_))
+        except (BadRequestError, DeniedError) as problem:
+            return self._refused(graph, id_, problem)
+
+    def _refused(self, graph: Graph, id_: str, problem: BadRequestError | DeniedError) -> Reply:
+        if isinstance(problem, BadRequestError):
+            kind = "invalid_request_error"
+            return self.refusal(graph, id_, problem.status, kind, problem.code, problem.message, problem.param)
+        reply = self.refusal(graph, id_, problem.status, "authentication_error", problem.code, problem.message)
+        if problem.status == 401:
+            reply.headers.append((b"www-authenticate", b"Bearer"))
+        return reply
+
+    def _call(self, graph: Graph, endpoint: str, body: bytes, fields: Mapping[str, str], id_: str) -> Call:
+        key = authorize(graph, fields, USE)
+        call = make_call(endpoint, body, fields, id_=id_, key=key, max_depth=graph.settings.max_depth)
+        if key is None:
+            # Where the configuration has keys of its own, the caller's secret is ours and goes no further.
+            call.authorization = fields.get("authorization")
+        return call
+
+    async def _manage(
+        self,
+        graph: Graph,
+        method: str,
+        path: str,
+        query: bytes,
+        fields: Mapping[str, str],
+        body: bytes,
+        id_: str,
+    ) -> Reply:
+        known, argument = _lookup(path)
+        if known is None:
+            return self._unknown(graph, path, id_)
+        handler = known.get(method) or (known.get("GET") if method == "HEAD" else None)
+        if handler is None:
+            allowed = ", ".join(sorted(known))
+            message = f"{method} is not served at {path}; send {allowed}."
+            reply = self.refusal(graph, id_, 405, "invalid_request_error", "method_not_allowed", message)
+            reply.headers.append((b"allow", allowed.encode()))
+            return reply
+        scope, function = handler
+        try:
+            key = authorize(graph, fields, scope) if scope else None
+            asked = Asked(self._engine, graph, key, query, fields, body, argument)
+            status, content_type, content = await function(asked)
+        except (BadRequestError, DeniedError) as problem:
+            return self._refused(graph, id_, problem)
+        except RequestError as problem:
+            return error_reply(problem.status, problem.body["error"], self.headers(graph, id_), terminal=True)
+        headers = self.headers(graph, id_)
+        headers.append((b"content-type", content_type.encode()))
+        return Reply(status, headers, b"" if method == "HEAD" else content)
+
+    def _unknown(self, graph: Graph, path: str, id_: str) -> Reply:
+        if path in _MODEL_PATHS:
+            message = f"Send POST to {path}."
+            reply = self.refusal(graph, id_, 405, "invalid_request_error", "method_not_allowed", message)
+            reply.headers.append((b"allow", b"POST"))
+            return reply
+        if path in _LATER:
+            message = f"This version does not serve {_LATER[path]} at {path}; use /v1/chat/completions."
+        elif _PREFIX + path in _MODEL_PATHS:
+            message = f"Nothing is served at {path}; did you mean {_PREFIX}{path}? A client's base_url ends in /v1."
+        else:
+            message = f"Nothing is served at {path}."
+        return self.refusal(graph, id_, 404, "invalid_request_error", "not_found", message)
+
+    def headers(self, graph: Graph, id_: str) -> Headers:
+        """The headers of every reply."""
+        return [(b"x-request-id", id_.encode()), (b"x-interlock-graph", graph.fingerprint.encode())]
+
+    def refusal(
+        self, graph: Graph, id_: str, status: int, kind: str, code: str, message: str, param: str | None = None
+    ) -> Reply:
+        """An error that no route had a part in."""
+        error = {"message": message, "type": kind, "code": code, "param": param}
+        return error_reply(status, error, self.headers(graph, id_), terminal=True)
+
+    def refuse(self, status: int, code: str, message: str) -> Reply:
+        """The refusal of what could not be read as a request."""
+        graph = self._engine.graph
+        return self.refusal(graph, request_id(), status, "invalid_request_error", code, message)
+
+    def too_large(self) -> Reply:
+        """The refusal of a body over the limit, which is not read."""
+        limit = self.max_body
+        message = f"The body is larger than the {limit} bytes this gateway accepts (settings: limits.body)."
+        return self.refuse(413, "request_too_large", message)
+
+
+Handler = tuple[str, Callable[[Asked], Awaitable[tuple[int, str, bytes]]]]
+
+
+def _lookup(path: str) -> tuple[Mapping[str, Handler] | None, str]:
+    """The methods served at this path and what the path names, if anything."""
+    found = ROUTES.get(path)
+    if found is not None:
+        return found, ""
+    head, slash, tail = path.partition("/v1/models/")
+    if slash and not head and tail:
+        return ROUTES["/v1/models/{model}"], tail
+    return None, ""
+
+
+def _request_id(given: str | None) -> str:
+    """The client's own id if it can be printed anywhere without harm, else a fresh one."""
+    if given and len(given) <= 128 and _ID_CHARACTERS.issuperset(given):
+        return given
+    return request_id()

@@ -1,0 +1,45 @@
+"""Shared by all tests: golden files in two parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+#: Between the two parts of a golden file.
+DASHES = "-" * 60
+
+Golden = Callable[[Path, Callable[[dict[str, str]], str]], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what golden tests get into their golden files")
+
+
+def split_files(text: str) -> dict[str, str]:
+    """The files in the first part of a golden file, each begun by a line ``=== path``."""
+    files: dict[str, str] = {}
+    for block in ("\n" + text).split("\n=== ")[1:]:
+        name, _, content = block.partition("\n")
+        files[name.strip()] = content if content.endswith("\n") or not content else content + "\n"
+    return files
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """``golden(path, produce)``: ``produce`` turns the files of the first part into what the second part has to be.
+
+    With ``--update-golden`` the second part is written instead; the difference is for a person to read.
+    """
+
+    def check(path: Path, produce: Callable[[dict[str, str]], str]) -> None:
+        given, dashes, expected = path.read_text(encoding="utf-8").partition(f"\n{DASHES}\n")
+        actual = produce(split_files(given)).rstrip("\n") + "\n"
+        if request.config.getoption("--update-golden"):
+            path.write_text(f"{given.rstrip()}\n{DASHES}\n{actual}", encoding="utf-8")
+            return
+        assert dashes, f"{path.name} has no line of {len(DASHES)} dashes; run pytest with --update-golden"
+        assert actual == expected
+
+    return check

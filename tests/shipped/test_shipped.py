@@ -1,0 +1,72 @@
+"""The configurations that ship with Interlock compile cleanly: the repository's own, and the demo's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from engine.cli.demo.stage import CONFIG as DEMO
+from engine.compiler import Compilation, compile_folder
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = {"repository": ROOT, "demo": DEMO}
+
+#: Notes that a provider or a model is not used: a catalogue offers more than one configuration takes.
+UNUSED = {"N911", "N912"}
+
+
+def secrets_of(root: Path) -> set[str]:
+    """Names of the environment variables that the providers read their secrets from."""
+    text = "\n".join(file.read_text("utf-8") for file in (root / "providers.d").glob("*.yaml"))
+    return set(re.findall(r"secret: \{env: (\w+)\}", text))
+
+
+def compiled(root: Path, environ: dict[str, str]) -> Compilation:
+    return compile_folder(root, environ=environ)
+
+
+@pytest.mark.parametrize("root", SHIPPED.values(), ids=SHIPPED.keys())
+def test_compiles_without_a_finding_when_secrets_are_set(root: Path) -> None:
+    compilation = compiled(root, dict.fromkeys(secrets_of(root), "set"))
+    assert [(d.code, d.file, d.line, d.summary) for d in compilation.diagnostics if d.severity != "note"] == []
+    assert {d.code for d in compilation.diagnostics} <= UNUSED
+    assert compilation.graph is not None
+    assert compilation.graph.routes
+
+
+def test_unset_secrets_are_warnings_and_nothing_worse() -> None:
+    compilation = compiled(ROOT, {})
+    assert compilation.graph is not None
+    used = {t.provider for route in compilation.graph.routes.values() for t in route.targets}
+    secrets = {provider.auth.secret.name for provider in used if provider.auth.secret}
+    assert len(secrets) >= 4
+    found = [d for d in compilation.diagnostics if d.code not in UNUSED]
+    assert {(d.severity, d.code) for d in found} == {("warning", "W903")}
+    assert len(found) == len(secrets)
+    assert all(sum(secret in d.summary for d in found) == 1 for secret in secrets)
+
+
+@pytest.mark.parametrize("route", ["chat", "demo", "gpt-oss"])
+def test_routes_that_work_without_a_key_have_a_target_on_this_machine(route: str) -> None:
+    compilation = compiled(ROOT, {})
+    assert compilation.graph is not None
+    assert "local" in {target.provider.category for target in compilation.graph.routes[route].targets}
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "providers.d").glob("*.yaml")), ids=lambda file: file.stem)
+def test_provider_files_are_named_after_their_provider(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert f"\nname: {file.stem}\n" in text
+    assert text.startswith("# yaml-language-server: $schema=../schemas/provider.schema.json\n")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "providers.d").glob("*.yaml")), ids=lambda file: file.stem)
+def test_cloud_providers_use_tls_and_a_secret_of_the_environment(file: Path) -> None:
+    text = file.read_text("utf-8")
+    if "category: local" in text:
+        assert "base_url: http://127.0.0.1:" in text
+    else:
+        assert "base_url: https://" in text
+        assert f"secret: {{env: {file.stem.upper()}_API_KEY}}" in text
