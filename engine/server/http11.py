@@ -65,7 +65,8 @@ class Http11(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._since = loop.time()
-        self._gone = self._refused = self._draining = False
+        self._head_size = 0
+        self._gone = self._refused = self._draining = self._wrote = False
         self._reset()
 
     # -- the connection ------------------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ class Http11(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has left, or we closed. A request under way is told at once."""
-        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._state.connections.discard(self)
         self._gone = True
         self._waiting.clear()
         if self._timer is not None:
@@ -96,14 +97,18 @@ class Http11(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             # The upgrade is declined by answering as if it had not been asked for; no request can follow it.
             self._draining = True
-        except _RefusedError as refusal:
-            self._refuse(refusal.status, refusal.code, refusal.message)
-        except httptools.HttpParserError as problem:
+        except httptools.HttpParserCallbackError as problem:
             cause = problem.__context__
             if isinstance(cause, _RefusedError):
                 self._refuse(cause.status, cause.code, cause.message)
             else:
-                self._refuse(400, "malformed_http", f"This is not a well-formed HTTP/1.1 request: {problem}.")
+                self._failed(cause)
+        except httptools.HttpParserError as problem:
+            self._refuse(400, "malformed_http", f"This is not a well-formed HTTP/1.1 request: {problem}.")
+        else:
+            self._head_size = self._head_size + len(data) if self._in_head else 0
+            if self._head_size > MAX_HEADERS:
+                self._refuse(431, "headers_too_large", f"The headers are larger than {MAX_HEADERS} bytes.")
 
     def pause_writing(self) -> None:
         """The client reads more slowly than we write."""
@@ -136,7 +141,8 @@ class Http11(asyncio.Protocol):
     # -- the parser's callbacks ----------------------------------------------------------------------------------
 
     def _reset(self) -> None:
-        self._arriving = False
+        self._arriving = self._in_head = False
+        self._head_size = 0
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
@@ -145,28 +151,21 @@ class Http11(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._reset()
-        self._arriving = True
+        self._arriving = self._in_head = True
         if self._task is None:
             self._since = self._loop.time()
 
     def on_url(self, url: bytes) -> None:
         """A part of the request's target."""
         self._url += url
-        self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
         self._headers.append((name.lower(), value))
-        self._count(len(name) + len(value))
-
-    def _count(self, size: int) -> None:
-        self._size += size
-        if self._size > MAX_HEADERS:
-            raise _RefusedError(431, "headers_too_large", f"The headers are larger than {MAX_HEADERS} bytes.")
 
     def on_headers_complete(self) -> None:
         """The headers are there; the body, if any, follows."""
-        self._size = 0
+        self._in_head = False
         for name, value in self._headers:
             if name == b"content-length" and int(value) > self._front.max_body:
                 self._too_large()
@@ -208,6 +207,7 @@ class Http11(asyncio.Protocol):
     # -- answering -----------------------------------------------------------------------------------------------
 
     def _begin(self, arrived: Arrived) -> None:
+        self._wrote = False
         began = self._loop.time()
         begun = self._front.begin(arrived.method, arrived.path, arrived.query, arrived.headers, arrived.body)
         if isinstance(begun, Reply):
@@ -228,6 +228,10 @@ class Http11(asyncio.Protocol):
         except asyncio.CancelledError:
             if not self._gone:
                 raise
+        except Exception as problem:
+            # The boundary of a connection: a defect of ours ends this one and no other.
+            self._task = None
+            self._failed(problem)
         finally:
             self._task = None
         self._next(arrived)
@@ -253,6 +257,7 @@ class Http11(asyncio.Protocol):
         if not arrived.keep_alive or self._draining:
             headers.append((b"connection", b"close"))
         head = _head(reply.status, headers)
+        self._wrote = True
         self._transport.write(head if arrived.method == "HEAD" else head + reply.body)
         if reply.outcome is None and self._aside is not None:
             self._aside(arrived.method, arrived.path, reply.status, self._loop.time() - began, reply)
@@ -274,6 +279,7 @@ class Http11(asyncio.Protocol):
         try:
             head = _head(reply.status, headers)
             async for piece in reply.chunks:
+                self._wrote = True
                 write(b"%b%x\r\n%b\r\n" % (head, len(piece), piece) if chunked else head + piece)
                 head = b""
                 if self._writable is not None:
@@ -281,6 +287,14 @@ class Http11(asyncio.Protocol):
             write(head + b"0\r\n\r\n" if chunked else head)
         finally:
             await reply.aclose()
+
+    def _failed(self, problem: BaseException | None) -> None:
+        """A defect of ours: say so if nothing was said yet, and close."""
+        _log.error("a request failed inside the gateway", exc_info=problem)
+        if self._wrote:
+            self._transport.close()
+        else:
+            self._refuse(500, "internal", "The gateway failed on this request.")
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer what cannot be served and close. What else the client sends is not looked at."""
