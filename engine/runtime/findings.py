@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from engine.diagnostics import Diagnostic
@@ -59,7 +59,7 @@ def listing(diagnostics: Iterable[Diagnostic], severity: str = "error") -> str:
     return shortened([f"{d.file}:{d.line}:{d.column}: {d.code}: {d.summary}" for d in found])
 
 
-def shortened(items: list[str]) -> str:
+def shortened(items: Sequence[str]) -> str:
     """The items on one line; those beyond the first few are only counted."""
     more = len(items) - _SHOWN
     return "; ".join(items[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SWITCH_SECONDS = 0.0005
+_MANY = 50_000
+"""So many new objects and more are not left for the next collection to walk through: some ten milliseconds' worth."""
 
 _lock = threading.Lock()
 _depth = 0
@@ -44,7 +46,8 @@ def quiet() -> Iterator[None]:
             _depth -= 1
             if _depth == 0:
                 sys.setswitchinterval(_before[0])
-                _age_young_objects()
+                if gc.get_count()[0] > _MANY:
+                    _age_young_objects()
                 if _before[1]:
                     gc.enable()
 
@@ -52,7 +55,8 @@ def quiet() -> Iterator[None]:
 def _age_young_objects() -> None:
     """Move what was allocated meanwhile to the oldest generation, which costs nothing.
 
-    Otherwise the very next allocation would start a collection that walks all of it.
+    Otherwise the very next allocation would start a collection that walks all of it. The price: what is garbage among it
+    by then, and in a cycle, stays until the next full collection, so heavy work had better not leave much of that.
     """
     frozen = gc.get_freeze_count()
     gc.freeze()

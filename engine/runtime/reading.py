@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.diagnostics import Diagnostic
 from engine.documents import Loaded
-from engine.graph import Change, Graph, diff
+from engine.graph import Graph, diff
 
 from . import findings
 from .quiet import quiet
@@ -16,6 +16,7 @@ from .source import Source
 
 _log = logging.getLogger("interlock.reload")
 
+_FEW = 10
 _TORN_READS = 3
 """How often to read again because files changed meanwhile, before taking what was read; the watch comes round again."""
 
@@ -29,8 +30,8 @@ class Reading:
     known: bool = False
     graph: Graph | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
-    changes: tuple[Change, ...] = ()
-    """What the graph changes of the running one."""
+    changes: tuple[str, ...] = ()
+    """What the graph changes of the running one, in words."""
 
 
 def read(source: Source, known: Collection[str] = (), running: Graph | None = None) -> Reading:
@@ -45,11 +46,23 @@ def read(source: Source, known: Collection[str] = (), running: Graph | None = No
                 return Reading(digest, commit, known=True)
             compilation = source.compile(loaded)
             graph = compilation.graph
-            changes = diff(running, graph) if running is not None and graph is not None else ()
+            changes = _changes(running, graph) if running is not None and graph is not None else ()
             return Reading(digest, commit, graph=graph, diagnostics=tuple(compilation.diagnostics), changes=changes)
         except Exception as error:  # boundary: a fault of ours must not end the watch, nor what runs
             _log.exception("reading the configuration failed")
             return Reading(digest or "crashed", commit, diagnostics=(findings.crashed(error),))
+
+
+def _changes(running: Graph, graph: Graph) -> tuple[str, ...]:
+    """The nodes that differ; how they differ only where they are few enough for anyone to read that."""
+    before, after = running.node_digests, graph.node_digests
+    nodes = sorted(node for node in before.keys() | after.keys() if before.get(node) != after.get(node))
+    if len(nodes) > _FEW:
+        return tuple(nodes)
+    return tuple(
+        f"{change.kind} {change.node}" + (f" ({'; '.join(change.details)})" if change.details else "")
+        for change in diff(running, graph)
+    )
 
 
 def _load(source: Source) -> Loaded:

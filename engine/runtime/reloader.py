@@ -206,7 +206,7 @@ class Reloader:
             self._hold(reading, graph, error)
             return False
         self._count("applied")
-        changes = findings.shortened([f"{change.kind} {change.node}" for change in reading.changes])
+        changes = findings.shortened(reading.changes)
         _log.info("live: %s (was %s): %s", graph.fingerprint, before, changes)
         return True
 

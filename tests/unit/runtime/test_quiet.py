@@ -42,10 +42,24 @@ def test_a_process_without_collection_stays_without() -> None:
 def test_what_was_made_meanwhile_is_old_and_not_frozen() -> None:
     frozen = gc.get_freeze_count()
     with quiet():
-        made = [[] for _ in range(10_000)]
+        made: list[list[int]] = [[] for _ in range(60_000)]
     assert gc.get_freeze_count() == frozen
     young = {id(o) for generation in (0, 1) for o in gc.get_objects(generation)}
     assert not young & {id(o) for o in made}
+
+
+def test_a_little_is_left_to_the_collector() -> None:
+    class Node:
+        """Refers to itself, so that only the collector can free it."""
+
+        def __init__(self) -> None:
+            self.me = self
+
+    with quiet():
+        for _ in range(1000):
+            Node()
+    gc.collect(1)
+    assert not [o for o in gc.get_objects() if type(o) is Node]
 
 
 def test_threads_overlap() -> None:
