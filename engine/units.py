@@ -7,7 +7,6 @@ from decimal import Decimal
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
-_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 
 #: The JSON Schema patterns of the two notations, so that editors refuse what the compiler refuses.
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
@@ -27,12 +26,11 @@ def format_duration(seconds: float) -> str:
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
         if ms and ms % size == 0:
             return f"{ms // size}{unit}"
-    return f"{ms / 1000:g}s" if ms > 1000 else f"{ms}ms"
+    return f"{Decimal(ms) / 1000:f}s" if ms > 1000 else f"{ms}ms"
 
 
 def parse_percent(text: str) -> float:
     """The share in 0..1 for ``20%``. Raises ``ValueError`` for anything else."""
-    match = _PERCENT.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a percentage; write for example 20%")
-    return float(Decimal(match[1]) / 100)
+    if not re.fullmatch(PERCENT_PATTERN[1:-1], text, re.ASCII):
+        raise ValueError(f"{text!r} is not a percentage from 0% to 100%; write for example 20%")
+    return float(Decimal(text[:-1]) / 100)

@@ -1,1 +1,1 @@
-
+"""Plans carried out: the only part that talks to providers."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from engine.exchange import OutcomeClass, Verdict, WireRequest
 from engine.graph import TargetStep
 
@@ -15,6 +17,8 @@ from .transport import TransportError
 if TYPE_CHECKING:
     from .run import Run
 
+#: Characters; what is shorter, such as the placeholder of a local server, would be found in ordinary words.
+SHORTEST_SECRET = 8
 NO_CREDENTIAL = Verdict(OutcomeClass.UNAUTHORIZED, detail="there is no credential to send")
 
 
@@ -22,6 +26,21 @@ def outgoing(run: Run, client: ProviderClient, request: WireRequest) -> list[tup
     """The headers to send: the dialect's, the provider's own, its credential; ``None`` where that is missing."""
     credential = client.credential.headers(run.call.authorization, run.clock())
     return None if credential is None else [*request.headers, *client.headers, *credential]
+
+
+def without_secrets(verdict: Verdict, client: ProviderClient, run: Run) -> Verdict:
+    """The verdict without the credential that was sent, which some upstreams repeat in their complaint about it."""
+    for _, value in client.credential.headers(run.call.authorization, run.clock()) or ():
+        secret = value.removeprefix("Bearer ")
+        shown = (verdict.message, verdict.detail, verdict.code)
+        if len(secret) >= SHORTEST_SECRET and any(secret in text for text in shown):
+            verdict = structs.replace(
+                verdict,
+                message=verdict.message.replace(secret, "***"),
+                detail=verdict.detail.replace(secret, "***"),
+                code=verdict.code.replace(secret, "***"),
+            )
+    return verdict
 
 
 def unreachable(problem: TransportError) -> Verdict:
@@ -62,7 +81,9 @@ async def plain_attempt(run: Run, client: ProviderClient, step: TargetStep, requ
     if 200 <= answer.status < 300:
         verdict = client.dialect.decode(run.call, answer.header, answer.body)
     else:
-        verdict = client.dialect.classify(answer.status, answer.header, answer.body, run.started_at)
+        verdict = client.dialect.classify(answer.status, answer.header, answer.body, run.now())
+    if verdict.outcome_class is not OutcomeClass.SERVED:
+        verdict = without_secrets(verdict, client, run)
     run.record(step, verdict, began, answer.status)
     if verdict.outcome_class is not OutcomeClass.SERVED:
         return verdict

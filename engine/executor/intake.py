@@ -109,6 +109,8 @@ def make_call(
 
 def _parse(body: bytes, max_depth: int) -> dict[str, Raw]:
     try:
+        if not body.isascii():
+            body.decode()  # the decoder looks at no text that it skips
         fields = _fields(body)
     except RecursionError:
         raise BadRequestError(f"The body is nested too deeply; at most {max_depth} levels are accepted.") from None
@@ -152,10 +154,7 @@ def _read_fields(call: Call, fields: dict[str, Raw]) -> None:
 
 
 def _wants_usage(raw: Raw) -> bool:
-    try:
-        options = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        return False
+    options = _tree(raw)
     return isinstance(options, dict) and options.get("include_usage") is True
 
 
@@ -187,10 +186,7 @@ def parse_deadline(text: str) -> float:
 
 
 def _metadata(raw: Raw) -> dict[str, str]:
-    try:
-        tree = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        return {}
+    tree = _tree(raw)
     if not isinstance(tree, dict):
         return {}
     return {name: _plain(value) for name, value in tree.items() if isinstance(value, str | int | float | bool)}
@@ -271,7 +267,7 @@ def _needs(surface: str, stream: bool, tools: bool, vision: bool, json_schema: b
 def _asks_schema(raw: Raw) -> bool:
     if b"json_schema" not in bytes(raw):
         return False
-    tree = msgspec.json.decode(raw)
+    tree = _tree(raw)
     return isinstance(tree, dict) and tree.get("type") == "json_schema"
 
 
@@ -283,10 +279,18 @@ def _max_tokens(body: Mapping[str, Raw]) -> int | None:
     return int(text[:18]) if text.isdigit() else None
 
 
+def _tree(raw: Raw) -> Any:
+    """The value; ``None`` where it cannot be decoded (half a surrogate pair, say), of which the upstream says more."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
 def _images(messages: Raw) -> tuple[int, int]:
     """How many images the messages hold, and how many bytes of their JSON text these are."""
     count = size = 0
-    tree: Any = msgspec.json.decode(messages)
+    tree = _tree(messages)
     for message in tree if isinstance(tree, list) else ():
         content = message.get("content") if isinstance(message, dict) else None
         for part in content if isinstance(content, list) else ():

@@ -120,10 +120,9 @@ class Run(Watched):
         """One attempt at a target, to be awaited; the target counts as busy meanwhile."""
         client = self.clients.of(step.target.provider.name)
         request = client.dialect.encode(self.call, self.clients.shape(step))
-        if request.dropped:
-            if step.unsupported == "error":
-                return self._unsupported(step, request.dropped)
-            self.dropped = request.dropped
+        if request.dropped and step.unsupported == "error":
+            return self._unsupported(step, request.dropped)
+        self.dropped = request.dropped
         return (stream_attempt if self.call.stream else plain_attempt)(self, client, step, request)
 
     async def _unsupported(self, step: TargetStep, dropped: tuple[str, ...]) -> Verdict:
@@ -132,6 +131,10 @@ class Run(Watched):
         verdict = Verdict(OutcomeClass.INVALID_REQUEST, "unsupported_parameter", message, dropped[0])
         self.record(step, verdict, self.clock(), None)
         return verdict
+
+    def now(self) -> float:
+        """Unix time, as steady as the loop's clock."""
+        return self.started_at + self.clock() - self.started
 
     def record(
         self,
@@ -247,7 +250,7 @@ class Run(Watched):
 
     def _error(self, outcome: OutcomeClass, status: int, error: dict[str, object]) -> Reply:
         headers = self.headers(self._attempts[-1].target if self._attempts else None)
-        if status in (429, 503):
+        if status in (429, 503) and not RULES[outcome].terminal:
             waits = [a.retry_after for a in self._attempts if a.retry_after is not None]
             headers.append((b"retry-after", b"%d" % max(1, -int(-min(waits, default=1.0) // 1))))
         record = self.finish(outcome, status, code=str(error["code"] or ""))

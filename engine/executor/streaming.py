@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from engine.exchange import RULES, Outcome, OutcomeClass, StreamDecoder, Verdict, WireRequest
 from engine.graph import TargetStep
 
-from .attempt import NO_CREDENTIAL, outgoing, unreachable
+from .attempt import NO_CREDENTIAL, outgoing, unreachable, without_secrets
 from .clients import ProviderClient
 from .reply import StreamReply, error_body
 from .transport import MAX_ERROR, StreamAnswer, TransportError
@@ -58,7 +58,7 @@ async def stream_attempt(
             if answer is not None:
                 await answer.close()
     if isinstance(started, Verdict) or answer is None:
-        verdict = started if isinstance(started, Verdict) else NO_CREDENTIAL
+        verdict = without_secrets(started, client, run) if isinstance(started, Verdict) else NO_CREDENTIAL
         run.record(step, verdict, began, answer.status if answer is not None else None)
         return verdict
     decoder, first = started
@@ -70,7 +70,7 @@ async def _start(run: Run, client: ProviderClient, answer: StreamAnswer) -> tupl
     """Read up to the commit point: the decoder and the first bytes to relay, or the verdict on why there are none."""
     if not 200 <= answer.status < 300:
         body = await _read_all(answer)
-        return client.dialect.classify(answer.status, answer.header, body, run.started_at)
+        return client.dialect.classify(answer.status, answer.header, body, run.now())
     content_type = answer.header("content-type") or ""
     if "json" in content_type and "stream" not in content_type:
         verdict = client.dialect.decode(run.call, answer.header, await _read_all(answer))
@@ -78,16 +78,14 @@ async def _start(run: Run, client: ProviderClient, answer: StreamAnswer) -> tupl
             return verdict
         return Verdict(OutcomeClass.GARBLED, detail=f"asked for a stream, got {content_type}")
     decoder = client.dialect.stream(run.call, answer.header)
-    while True:
-        piece = await answer.read()
-        if piece is None or decoder.ended:
-            tail, failure = decoder.finish()
-            return failure or (decoder, tail)
+    while not decoder.ended and (piece := await answer.read()) is not None:
         out = decoder.feed(piece)
         if out:
             return decoder, out
         if decoder.failure is not None:
             return decoder.failure
+    tail, failure = decoder.finish()
+    return failure or (decoder, tail)
 
 
 async def _read_all(answer: StreamAnswer) -> bytes:
@@ -187,6 +185,7 @@ class StreamPieces:
     async def _fail(self, verdict: Verdict) -> bytes:
         """After the commit point: one error event for the client; the failure is the target's."""
         run = self._run
+        verdict = without_secrets(verdict, self._client, run)
         outcome = verdict.outcome_class
         if outcome is OutcomeClass.TIMEOUT and run.clock() >= run.deadline:
             outcome = OutcomeClass.DEADLINE
@@ -201,9 +200,11 @@ class StreamPieces:
         self._state = "closed"
         run = self._run
         try:
-            if failure is None:
-                await self._drain()
-            await self._answer.close()
+            try:
+                if failure is None:
+                    await self._drain()
+            finally:
+                await self._answer.close()
         finally:
             run.state.leave(self._step.target.id)
             verdict = failure or Verdict(OutcomeClass.SERVED)

@@ -33,7 +33,7 @@ class HttpxTransport:
         """See :class:`engine.executor.transport.Transport`."""
         try:
             response = await self._client.request(method, url, headers=headers, content=body)
-        except httpx.TransportError as problem:
+        except httpx.RequestError as problem:
             raise _error(problem) from problem
         return Answer(response.status_code, header_of(response.headers), response.content)
 
@@ -42,7 +42,7 @@ class HttpxTransport:
         request = self._client.build_request(method, url, headers=headers, content=body)
         try:
             return _Stream(await self._client.send(request, stream=True))
-        except httpx.TransportError as problem:
+        except httpx.RequestError as problem:
             raise _error(problem) from problem
 
     async def close(self) -> None:
@@ -64,14 +64,14 @@ class _Stream:
     async def read(self) -> bytes | None:
         try:
             return await anext(self._chunks, None)
-        except httpx.TransportError as problem:
+        except httpx.RequestError as problem:
             raise _error(problem) from problem
 
     async def close(self) -> None:
         await self._response.aclose()
 
 
-def _error(problem: httpx.TransportError) -> TransportError:
+def _error(problem: httpx.RequestError) -> TransportError:
     kind: Literal["connect_timeout", "connection"]
     kind = "connect_timeout" if isinstance(problem, httpx.ConnectTimeout) else "connection"
     return TransportError(kind, f"{type(problem).__name__}: {problem}"[:500])

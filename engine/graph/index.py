@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
 from types import MappingProxyType
@@ -14,6 +15,10 @@ _Hit = tuple[int, Route]
 _Bucket = tuple[tuple[int, Mapping[str, tuple[_Entry, ...]]], ...]
 
 _rank = itemgetter(0)
+#: Names looked at on each side of where a model would stand, in either order.
+_NEAR = 3
+#: A longer model is nobody's slip of the keyboard.
+_LONGEST = 200
 
 
 class RouteIndex:
@@ -23,13 +28,15 @@ class RouteIndex:
     ``when`` before one without; the route's name, so that the order never depends on files. Immutable; safe to share.
     """
 
-    __slots__ = ("_exact", "_globs", "_names", "_priorities")
+    __slots__ = ("_by_end", "_by_start", "_exact", "_globs", "_names")
 
     def __init__(
         self, exact: Mapping[str, tuple[_Hit, ...]], globs: tuple[tuple[int, Mapping[str, _Bucket]], ...]
     ) -> None:
         self._globs = globs
         self._names = tuple(sorted(exact))
+        self._by_start = sorted((name.casefold(), name) for name in exact)
+        self._by_end = sorted((name.casefold()[::-1], name) for name in exact)
         self._exact: Mapping[str, tuple[Route, ...]] = MappingProxyType(
             {model: self._order([*hits, *self._glob_hits(model)]) for model, hits in exact.items()}
         )
@@ -69,6 +76,22 @@ class RouteIndex:
     def names(self) -> tuple[str, ...]:
         """The exact model names that clients can use, sorted; globs have no name to list."""
         return self._names
+
+    def near(self, model: str) -> tuple[str, ...]:
+        """The few exact names that an unknown model may be a slip for; the cost hardly grows with the number of names.
+
+        Of many names, those that share the longest start or the longest end with it, in upper or lower case.
+        """
+        if len(model) > _LONGEST:
+            return ()
+        if len(self._names) <= 4 * _NEAR:
+            return self._names
+        folded = model.casefold()
+        found: list[str] = []
+        for table, key in ((self._by_start, folded), (self._by_end, folded[::-1])):
+            at = bisect_left(table, (key,))
+            found += [name for _, name in table[max(0, at - _NEAR) : at + _NEAR]]
+        return tuple(dict.fromkeys(found))
 
     def _glob_hits(self, model: str) -> list[_Hit]:
         hits: list[_Hit] = []

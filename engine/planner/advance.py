@@ -35,21 +35,28 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
 
 def _onward(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts) -> Go | None:
     """The next candidate that ``outcome`` leads to and that may still serve, with those passed over."""
-    start = next((way.to for way in plan.candidates[position].exits if outcome in way.on), None)
-    if start is None:
-        return None
+    exits = plan.candidates[position].exits
     skips: list[Skip] = []
-    for to in range(start, len(plan.candidates)):
-        step = plan.candidates[to].step
-        if not isinstance(step, TargetStep):
-            return Go(to, tuple(skips))
-        window = step.target.context_window
-        if facts.larger_than and window is not None and window <= facts.larger_than:
-            detail = f"its context window of {window} is not larger than the one that was exceeded"
-            skips.append(Skip(step.target.id, "context", detail, step.path))
+    for level, way in enumerate(exits):
+        if outcome not in way.on:
             continue
-        return Go(to, tuple(skips))
+        # What follows the enclosing fallback is reached by the next exit only, and only after that one's classes.
+        end = exits[level + 1].to if level + 1 < len(exits) else len(plan.candidates)
+        for to in range(way.to, end):
+            step = plan.candidates[to].step
+            skip = _too_small(step, facts.larger_than) if isinstance(step, TargetStep) else None
+            if skip is None:
+                return Go(to, tuple(skips))
+            skips.append(skip)
     return None
+
+
+def _too_small(step: TargetStep, exceeded: int) -> Skip | None:
+    window = step.target.context_window
+    if not exceeded or window is None or window > exceeded:
+        return None
+    detail = f"its context window of {window} is not larger than the one that was exceeded"
+    return Skip(step.target.id, "context", detail, step.path)
 
 
 def _delay(retry: Retry, facts: Facts, seed: str) -> float:

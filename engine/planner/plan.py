@@ -27,6 +27,9 @@ from engine.graph import (
 from .hashing import ranked, score
 from .model import Candidate, Exit, Plan, Request, Skip, View
 
+#: How much of an unknown model's name a message repeats: it comes from the client, and may be as long as a book.
+_SHOWN = 200
+
 
 def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
     """The plan for ``request``: every target of its route is either a candidate or skipped with a reason.
@@ -140,26 +143,25 @@ class _Walk:
                 self._skip_all(other.step, "not_assigned", f"split {split.name!r} assigned {variant!r}")
 
     def _switch(self, switch: Switch) -> None:
-        chosen: Step | None = None
-        for condition, step in switch.cases:
-            if chosen is None and evaluate(condition, self.request.get):
-                chosen = step
+        branches = [step for _, step in switch.cases]
+        chosen = next((i for i, case in enumerate(switch.cases) if evaluate(case[0], self.request.get)), None)
+        if switch.default is not None:
+            branches.append(switch.default)
+            chosen = len(switch.cases) if chosen is None else chosen
+        detail = "no case of the switch applies" if chosen is None else "another case of the switch applies"
+        for i, step in enumerate(branches):
+            if i == chosen:
                 self.step(step)
             else:
-                self._skip_all(step, "not_selected", "another case of the switch applies")
-        if switch.default is not None:
-            if chosen is None:
-                self.step(switch.default)
-            else:
-                self._skip_all(switch.default, "not_selected", "another case of the switch applies")
+                self._skip_all(step, "not_selected", detail)
 
     def _balanced(self, balance: Balance) -> list[Step]:
         """The members in the order to try them; its inputs are the request's seed or key, the weights and the view."""
-        members = [(float(weight), identity(step), step) for weight, step in balance.members]
+        members = _distinct([(float(weight), identity(step), step) for weight, step in balance.members])
         seed = self.request.request_id
         if balance.by == "hash":
             key = self.request.get(balance.key) if balance.key else None
-            seed = f"key {key}" if key is not None else seed
+            seed = f"key {text(key)}" if key is not None else seed
         if balance.by != "least_busy":
             return ranked(members, "balance", seed)
         rows = []
@@ -213,7 +215,8 @@ def assign(split: Split, request: Request) -> str:
     """
     value = request.get(split.key) if split.key else None
     if value is not None:
-        pinned = split.pins.get(str(value))
+        value = text(value)
+        pinned = split.pins.get(value)
         if pinned is not None:
             return pinned
     seed = f"key {value}" if value is not None else f"id {request.request_id}"
@@ -249,10 +252,34 @@ def children(step: Step) -> tuple[Step, ...]:
 
 
 def identity(step: Step) -> str:
-    """A name for a member of a balance that does not depend on its position."""
+    """A name for a member of a balance that does not depend on its position: its targets, in the order they matter."""
     if isinstance(step, TargetStep):
         return step.target.id
-    return "+".join(sorted(target.id for target in targets_of(step))) or type(step).__name__
+    if isinstance(step, RouteStep):
+        return identity(step.step)
+    parts = [identity(child) for child in children(step)]
+    if isinstance(step, Fallback | Switch):
+        return f"({'>'.join(parts)})"
+    return f"({'+'.join(sorted(parts))})" if parts else type(step).__name__
+
+
+def text(value: object) -> str:
+    """An attribute's value as a key: a boolean as YAML and headers spell it, so that both mean the same key."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _distinct(members: list[tuple[float, str, Step]]) -> list[tuple[float, str, Step]]:
+    """The members with a number added to names that come again, so that each has a chance of its own."""
+    if len({name for _, name, _ in members}) == len(members):
+        return members
+    seen: dict[str, int] = {}
+    out = []
+    for weight, name, step in members:
+        seen[name] = again = seen.get(name, 0) + 1
+        out.append((weight, name if again == 1 else f"{name}#{again}", step))
+    return out
 
 
 def _stopped(
@@ -273,13 +300,14 @@ def _stopped(
 
 def _unroutable(graph: Graph, request: Request) -> Plan:
     model = request.model or ""
-    names = graph.index.names()
-    near = did_you_mean(model, names)
-    message = f"No route answers to model {model!r}."
-    if near:
-        message += f" Did you mean {near!r}?"
-    elif model in graph.routes or graph.index.find(model):
+    index = graph.index
+    message = f"No route answers to model {model[:_SHOWN]!r}."
+    if index.find(model):
         message += " Routes of that name exist, but none of their conditions holds for this request."
+    elif near := did_you_mean(model, index.near(model)):
+        message += f" Did you mean {near!r}?"
+    elif model in graph.routes:
+        message += " A route of that name exists, but its match.model names others."
     rule = RULES[OutcomeClass.UNROUTABLE]
     return _stopped(graph, request, None, OutcomeClass.UNROUTABLE, status=rule.status, code=rule.code, message=message)
 

@@ -102,7 +102,8 @@ class Http11(asyncio.Protocol):
             if isinstance(cause, _RefusedError):
                 self._refuse(cause.status, cause.code, cause.message)
             else:
-                self._failed(cause)
+                _log.error("a request could not be taken in", exc_info=cause)
+                self._failed()
         except httptools.HttpParserError as problem:
             self._refuse(400, "malformed_http", f"This is not a well-formed HTTP/1.1 request: {problem}.")
         else:
@@ -228,10 +229,11 @@ class Http11(asyncio.Protocol):
         except asyncio.CancelledError:
             if not self._gone:
                 raise
-        except Exception as problem:
+        except Exception:
             # The boundary of a connection: a defect of ours ends this one and no other.
             self._task = None
-            self._failed(problem)
+            _log.exception("a request failed inside the gateway")
+            self._failed()
         finally:
             self._task = None
         self._next(arrived)
@@ -288,9 +290,8 @@ class Http11(asyncio.Protocol):
         finally:
             await reply.aclose()
 
-    def _failed(self, problem: BaseException | None) -> None:
+    def _failed(self) -> None:
         """A defect of ours: say so if nothing was said yet, and close."""
-        _log.error("a request failed inside the gateway", exc_info=problem)
         if self._wrote:
             self._transport.close()
         else:

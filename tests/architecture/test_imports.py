@@ -48,7 +48,7 @@ PURE_PARTS = ("planner", "state", "proof")
 #: The handler must log it. (Handlers that clean up and raise the same exception again are not boundaries.)
 BOUNDARIES: dict[tuple[str, str], str] = {
     ("engine/cli/app.py", "_guarded"): "a defect of ours ends in a sentence for the user, not in a traceback",
-    ("engine/executor/executor.py", "serve"): "a defect in one request must not take a connection down",
+    ("engine/executor/run.py", "serve"): "a defect in one request must not take a connection down",
     ("engine/executor/transport_pyreqwest.py", "__await__"): "it ends nowhere: it is handed to the read that waits",
     ("engine/runtime/live.py", "_let_go"): "a client that does not close well must not hurt requests",
     ("engine/runtime/observers.py", "__call__"): "an observer is somebody else's code",
@@ -56,6 +56,7 @@ BOUNDARIES: dict[tuple[str, str], str] = {
     ("engine/runtime/reloader.py", "run"): "the watch goes on whatever happens in one reload",
     ("engine/runtime/watch.py", "_try_to_look"): "a look at the files that fails must not end the watch",
     ("engine/runtime/watch.py", "_follow"): "without file-system events the regular looks go on",
+    ("engine/server/http11.py", "_serve"): "a defect in one answer must not take other connections down",
 }
 
 

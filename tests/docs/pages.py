@@ -73,7 +73,8 @@ class Workshop:
         self.shell = Shell(self.folder)
 
     def _inward(self, text: str) -> str:
-        return text.replace(f":{SERVER}", f":{self.server}").replace(f"--port {SERVER}", f"--port {self.server}")
+        text = text.replace(f":{SERVER}", f":{self.server}").replace(f"--port {SERVER}", f"--port {self.server}")
+        return text.replace("interlock status", f"interlock status --url http://127.0.0.1:{self.server}")
 
     def _outward(self, text: str) -> str:
         return text.replace(f":{self.server}", f":{SERVER}").replace(f":{self.upstream}", f":{UPSTREAM}")

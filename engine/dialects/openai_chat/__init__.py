@@ -87,7 +87,7 @@ def _apply_quirks(body: dict[str, Raw], shape: Shape) -> tuple[str, ...]:
 
 def _with_usage(options: Raw | None) -> Raw:
     """The client's stream options with usage asked for."""
-    if options is None:
+    if options is None or bytes(options) == b"null":
         return _USAGE_OPTIONS
     try:
         fields = msgspec.json.decode(options, type=dict[str, Raw])

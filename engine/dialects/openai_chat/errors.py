@@ -73,6 +73,7 @@ BY_STATUS = {
 _TOO_LONG = ("maximum context length", "context length", "context window", "context size", "prompt is too long")
 
 _MAX_MESSAGE = 2000
+_MAX_CODE = 100
 
 
 def classify(status: int, header: Header, body: bytes, now: float) -> Verdict:
@@ -100,7 +101,7 @@ def verdict_of(error: dict[str, Any], status: int) -> Verdict:
     param = error.get("param")
     return Verdict(
         found,
-        code=code if isinstance(code, str) else "",
+        code=code[:_MAX_CODE] if isinstance(code, str) else "",
         message=message,
         param=param if isinstance(param, str) else None,
         detail=f"HTTP {status}: {message}"[:_MAX_MESSAGE] if message else f"HTTP {status}",
@@ -121,7 +122,7 @@ def _by_range(status: int) -> OutcomeClass:
 
 
 def _as_status(value: object) -> int | None:
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and len(value) == 3 and value.isdecimal():
         value = int(value)
     return value if isinstance(value, int) and 400 <= value <= 599 else None
 
@@ -135,15 +136,21 @@ def _text(value: object) -> str:
     return value[:_MAX_MESSAGE] if isinstance(value, str) else ""
 
 
-def _error_object(body: bytes) -> dict[str, Any]:
-    """The error in whatever wrapping it came: ``{"error": {...}}``, a list of one, a bare object, a string, no JSON."""
+def read_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in ``body``, also where a list of one wraps it; ``None`` if there is none."""
     try:
         tree: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return {}
+        return None
     if isinstance(tree, list) and tree:
         tree = tree[0]
-    if not isinstance(tree, dict):
+    return tree if isinstance(tree, dict) else None
+
+
+def _error_object(body: bytes) -> dict[str, Any]:
+    """The error in whatever wrapping it came: ``{"error": {...}}``, a list of one, a bare object, a string, no JSON."""
+    tree = read_object(body)
+    if tree is None:
         return {}
     error = tree.get("error")
     if isinstance(error, dict):

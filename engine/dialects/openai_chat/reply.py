@@ -6,8 +6,8 @@ import msgspec
 
 from engine.exchange import OutcomeClass, Verdict
 
-from .errors import verdict_of
-from .wire import Body, Choice, carries_output, decode_body, read_usage
+from .errors import read_object, verdict_of
+from .wire import Body, Choice, carries_output, check_text, decode_body, read_usage
 
 _GARBLED = OutcomeClass.GARBLED
 #: Surfaces whose replies this dialect reads; of others only the status counts.
@@ -19,13 +19,14 @@ def decode_reply(surface: str, body: bytes) -> Verdict:
     if surface not in READ:
         return Verdict(OutcomeClass.SERVED)
     try:
+        check_text(body)
         reply = decode_body(body)
     except msgspec.ValidationError as problem:
         return _odd(body, problem)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return Verdict(_GARBLED, detail="the reply is not JSON" if body else "the reply is empty")
     if reply.error and not reply.choices and not reply.data:
-        return _error(reply.error)
+        return inner_error(reply.error)
     if surface == "embeddings":
         if not reply.data:
             return Verdict(_GARBLED, detail="the reply holds no embedding")
@@ -50,19 +51,18 @@ def _empty_choices(choices: list[Choice]) -> Verdict | None:
 
 def _choiceless(reply: Body, body: bytes) -> Verdict:
     if reply.object == "error":
-        return _error(msgspec.json.decode(body))
+        return inner_error(read_object(body))
     return Verdict(_GARBLED, detail="the reply holds no choice")
 
 
-def _error(error: object) -> Verdict:
+def inner_error(error: object) -> Verdict:
+    """The verdict on an error that stood inside a success."""
     return verdict_of(error if isinstance(error, dict) else {"message": error}, 200)
 
 
 def _odd(body: bytes, problem: msgspec.ValidationError) -> Verdict:
     """JSON of another shape than the protocol's: an error if it says so, else unreadable."""
-    tree = msgspec.json.decode(body)
-    if isinstance(tree, list) and tree:
-        tree = tree[0]
-    if isinstance(tree, dict) and tree.get("error"):
-        return _error(tree["error"])
+    tree = read_object(body)
+    if tree is not None and tree.get("error"):
+        return inner_error(tree["error"])
     return Verdict(_GARBLED, detail=f"the reply has another shape than the protocol's: {problem}")

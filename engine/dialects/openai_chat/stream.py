@@ -7,8 +7,9 @@ import msgspec
 from engine.dialects.sse import Splitter, payload
 from engine.exchange import OutcomeClass, Usage, Verdict
 
-from .errors import verdict_of
-from .wire import Body, carries_output, decode_body, read_usage
+from .errors import read_object
+from .reply import inner_error
+from .wire import Body, carries_output, check_text, decode_body, read_usage
 
 DONE = b"data: [DONE]\n\n"
 #: Bytes of start-up events that are held back before the commit point.
@@ -68,7 +69,10 @@ class ChatStream:
             if self._finish != "length":
                 return b"", Verdict(OutcomeClass.GARBLED, detail="a stream without any output")
             tail = self._release() + tail
-        return (tail if self.ended else tail + DONE), None
+        if self.ended:
+            return tail, None
+        self.ended = True
+        return tail + DONE, None
 
     def _relay(self, block: bytes) -> bytes:
         """Read the events of a block of whole events; return those to pass on."""
@@ -102,16 +106,24 @@ class ChatStream:
             self.ended = True
             return True
         try:
+            check_text(data)
             body = decode_body(data)
         except msgspec.ValidationError:
-            return True  # JSON of another shape: some service's extension, not ours to judge
+            return self._odd(data)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             self.failure = Verdict(OutcomeClass.GARBLED, detail="an event of the stream is not JSON")
             return True
         if body.error or body.object == "error":
-            self.failure = self._error(body, data)
+            self.failure = inner_error(body.error or read_object(data))
             return True
         return self._note(body)
+
+    def _odd(self, data: bytes) -> bool:
+        """JSON of another shape: an error if it says so, else some service's extension, not ours to judge."""
+        tree = read_object(data)
+        if tree is not None and tree.get("error"):
+            self.failure = inner_error(tree["error"])
+        return True
 
     def _note(self, body: Body) -> bool:
         for choice in body.choices or ():
@@ -124,11 +136,6 @@ class ChatStream:
             self.usage = read_usage(usage) or self.usage
             return not (self._strip_usage and not body.choices)
         return True
-
-    @staticmethod
-    def _error(body: Body, data: bytes) -> Verdict:
-        error = body.error if body.error else msgspec.json.decode(data)
-        return verdict_of(error if isinstance(error, dict) else {"message": error}, 200)
 
     def _hold(self, data: bytes) -> None:
         if data:

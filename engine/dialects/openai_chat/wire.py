@@ -56,6 +56,13 @@ class Body(Struct):
 
 decode_body = msgspec.json.Decoder(Body).decode
 
+
+def check_text(data: bytes) -> None:
+    """Raises ``UnicodeDecodeError`` where ``data`` is not UTF-8, which decoding only the fields above can miss."""
+    if not data.isascii():
+        data.decode()
+
+
 _EMPTY = (b"null", b'""', b"[]", b"{}")
 
 
