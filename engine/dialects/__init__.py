@@ -1,5 +1,21 @@
 """Wire protocols: one module or package each, found by discovery, pure."""
 
-from .registry import ENTRY_POINT, Dialect, dialect, dialects
+from .link import Link, front, link
+from .protocol import ChatCodec, Codec, Dialect, EventReader, EventWriter, Front, Written
+from .registry import ENTRY_POINT, dialect, dialects
 
-__all__ = ["ENTRY_POINT", "Dialect", "dialect", "dialects"]
+__all__ = [
+    "ENTRY_POINT",
+    "ChatCodec",
+    "Codec",
+    "Dialect",
+    "EventReader",
+    "EventWriter",
+    "Front",
+    "Link",
+    "Written",
+    "dialect",
+    "dialects",
+    "front",
+    "link",
+]

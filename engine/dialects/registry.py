@@ -8,34 +8,11 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from engine.exchange import Call, Header, Shape, StreamDecoder, Verdict, WireRequest
+from .protocol import Dialect
 
 ENTRY_POINT = "engine.dialects"
-
-
-class Dialect(Protocol):
-    """A wire protocol, both ways. Pure: no I/O, no clock; ``now`` is Unix time in seconds."""
-
-    surfaces: frozenset[str]
-    """The surfaces it can carry; the relayed endpoints are among them."""
-
-    def encode(self, call: Call, shape: Shape) -> WireRequest:
-        """The request as the upstream is to receive it."""
-
-    def decode(self, call: Call, header: Header, body: bytes) -> Verdict:
-        """What a reply with a status of success means: served with its usage, or an error in disguise."""
-
-    def classify(self, status: int, header: Header, body: bytes, now: float) -> Verdict:
-        """What a reply with any other status means. Total: every status and every body has an answer."""
-
-    def stream(self, call: Call, header: Header) -> StreamDecoder:
-        """A decoder for one stream that answers ``call``."""
-
-    def error_event(self, error: Mapping[str, object]) -> bytes:
-        """An in-band error, in a form that this dialect's clients raise; ``error`` has OpenAI's shape."""
-
 
 D = TypeVar("D", bound=type)
 _FOUND: dict[str, tuple[type[Dialect], str]] = {}
@@ -48,6 +25,7 @@ def dialect(name: str) -> Callable[[D], D]:
         known = _FOUND.get(name)
         if known is not None and known[0] is not cls:
             raise ValueError(f"dialect {name!r} is defined by both {known[1]} and {cls.__module__}; remove one of them")
+        cls.name = name  # type: ignore[attr-defined]
         _FOUND[name] = (cls, cls.__module__)
         return cls
 

@@ -4,7 +4,7 @@ from .call import Call
 from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Outcome, OutcomeClass, Rule
 from .shape import Shape
 from .usage import Usage
-from .wire import Header, StreamDecoder, Verdict, WireRequest
+from .wire import Header, StreamDecoder, UncarriedError, Verdict, WireRequest
 
 __all__ = [
     "ATTEMPT_CLASSES",
@@ -18,6 +18,7 @@ __all__ = [
     "Rule",
     "Shape",
     "StreamDecoder",
+    "UncarriedError",
     "Usage",
     "Verdict",
     "WireRequest",

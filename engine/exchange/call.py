@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,9 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 class Call(msgspec.Struct):
     """A parsed request on one surface.
+
+    ``kind`` is what a target must be able to answer (``chat`` for the surfaces ``messages`` and ``responses`` too), and
+    ``front`` the dialect the client speaks.
 
     ``body`` maps the top-level fields to their JSON text, untouched, so that what nobody must read is never decoded; it
     is ``None`` for bodies that are not JSON (uploads), which travel in ``raw``. ``path`` is below the provider's
@@ -22,6 +26,8 @@ class Call(msgspec.Struct):
     surface: str
     path: str
     model: str
+    kind: str = "chat"
+    front: str = "openai-chat"
     stream: bool = False
     body: dict[str, msgspec.Raw] | None = None
     raw: bytes = b""
@@ -41,3 +47,5 @@ class Call(msgspec.Struct):
     no_fallback: bool = False
     authorization: str | None = None
     """The caller's own credential, for providers whose ``auth.scheme`` is ``caller``."""
+    canonical: Any = None
+    """The request in canonical form, once a target of another dialect has needed it."""

@@ -14,6 +14,18 @@ Header = Callable[[str], "str | None"]
 """A reply's header by lower-case name; ``None`` where absent."""
 
 
+class UncarriedError(ValueError):
+    """A request holds something without which its answer would mean another thing, and which this wire cannot carry.
+
+    ``param`` is the request's field, ``message`` a sentence for the client.
+    """
+
+    def __init__(self, param: str, message: str) -> None:
+        self.param = param
+        self.message = message
+        super().__init__(message)
+
+
 class WireRequest(Struct, frozen=True):
     """One encoded request. ``path`` follows the provider's ``base_url``; ``dropped`` names the fields not carried."""
 

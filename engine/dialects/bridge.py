@@ -1,0 +1,303 @@
+"""Two dialects: requests and answers are translated through the canonical form."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import msgspec
+from msgspec import Raw, structs
+
+from engine.exchange import Call, Header, OutcomeClass, Shape, Usage, Verdict, WireRequest
+from engine.exchange.canonical import ChatReply, ChatRequest, carries_output
+from engine.exchange.events import Began, Ended, Event, Failed, Finished, Used, events_of, is_output, merged
+
+from .link import JSON, apply_quirks, path_of
+from .protocol import ChatCodec, Codec, Dialect, EventReader, EventWriter, Written
+from .registry import dialects
+
+_encode = msgspec.json.encode
+_EVENTS = "text/event-stream; charset=utf-8"
+#: Fields of a canonical request that no override may touch.
+_FIXED = frozenset({"model", "messages", "tools", "stream", "include_usage", "origin"})
+
+
+class Bridge:
+    """Chat between a client that speaks ``front`` and a provider that speaks ``back``."""
+
+    def __init__(self, front: Dialect, back: Dialect) -> None:
+        self._front = front
+        self._back = back
+        self._client = _chat(front)
+        self._provider = _chat(back)
+
+    def encode(self, call: Call, shape: Shape) -> WireRequest:
+        """See :class:`engine.dialects.link.Link`."""
+        asked = self._asked(call)
+        overrides = _overrides(shape)
+        request = _adjusted(asked, overrides) if overrides is not None else asked
+        written = self._provider.write_request(request, shape)
+        body = written.body
+        if overrides is not None:
+            _apply_foreign(body, overrides)
+        return _finished(self._back, "chat", call.stream, shape, written)
+
+    def decode(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
+        """See :class:`engine.dialects.link.Link`."""
+        reply = self._read(body)
+        if isinstance(reply, Verdict):
+            return reply, b""
+        return _served(reply), _encode(self._client.write_reply(reply, self._asked(call)))
+
+    def stream(self, call: Call, header: Header) -> BridgeStream:
+        """See :class:`engine.dialects.link.Link`."""
+        return BridgeStream(self._provider.reader(), self._client.writer(self._asked(call)))
+
+    def replay(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
+        """See :class:`engine.dialects.link.Link`."""
+        reply = self._read(body)
+        if isinstance(reply, Verdict):
+            return reply, b""
+        writer = self._client.writer(self._asked(call))
+        return _served(reply), b"".join(map(writer.write, events_of(reply)))
+
+    def content_type(self, call: Call, header: Header) -> str:
+        """Of the client's dialect."""
+        return _EVENTS if call.stream else "application/json"
+
+    def _read(self, body: bytes) -> ChatReply | Verdict:
+        reply = self._provider.read_reply(body)
+        if isinstance(reply, Verdict):
+            return reply
+        choices = reply.choices
+        if any(carries_output(part) for choice in choices for part in choice.parts):
+            return reply
+        if any(choice.finish in ("content_filter", "refusal") for choice in choices):
+            message = "The answer was filtered."
+            return Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message=message, usage=reply.usage)
+        if any(choice.finish in ("length", "pause") for choice in choices):
+            return reply
+        return Verdict(OutcomeClass.GARBLED, detail="a success without any output", usage=reply.usage)
+
+    def _asked(self, call: Call) -> ChatRequest:
+        if call.canonical is None:
+            request = self._client.read_request(tree_of(call))
+            request.model, request.stream = call.model, call.stream
+            call.canonical = request
+        asked: ChatRequest = call.canonical
+        return asked
+
+
+class CodecBridge:
+    """Embeddings or reranking between two dialects."""
+
+    def __init__(self, front: Dialect, back: Dialect, kind: str) -> None:
+        self._back = back
+        self._kind = kind
+        self._client: Codec = front.codecs[kind]
+        self._provider: Codec = back.codecs[kind]
+
+    def encode(self, call: Call, shape: Shape) -> WireRequest:
+        """See :class:`engine.dialects.link.Link`."""
+        written = self._provider.write_request(self._asked(call), shape)
+        for name, value in shape.default:
+            written.body.setdefault(name, value)
+        written.body.update(shape.set)
+        return _finished(self._back, self._kind, False, shape, written)
+
+    def decode(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
+        """See :class:`engine.dialects.link.Link`."""
+        reply = self._provider.read_reply(body)
+        if isinstance(reply, Verdict):
+            return reply, b""
+        reply.model = reply.model or call.model
+        return _served(reply), _encode(self._client.write_reply(reply, self._asked(call)))
+
+    def stream(self, call: Call, header: Header) -> BridgeStream:
+        """Nothing of these kinds streams."""
+        raise TypeError(f"{self._kind} does not stream")
+
+    def replay(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
+        """Nothing of these kinds streams."""
+        raise TypeError(f"{self._kind} does not stream")
+
+    def content_type(self, call: Call, header: Header) -> str:
+        """JSON."""
+        return "application/json"
+
+    def _asked(self, call: Call) -> Any:
+        if call.canonical is None:
+            call.canonical = self._client.read_request(tree_of(call))
+        return call.canonical
+
+
+class BridgeStream:
+    """Reads one protocol's stream and writes another's.
+
+    Start-up events are held back as events, so that what a client sees first is written at the commit point.
+    """
+
+    __slots__ = (
+        "_filtered",
+        "_finished",
+        "_held",
+        "_reader",
+        "_writer",
+        "committed",
+        "ended",
+        "failure",
+        "id",
+        "usage",
+    )
+
+    #: Start-up events that are held back at most.
+    MAX_HELD = 10_000
+
+    def __init__(self, reader: EventReader, writer: EventWriter) -> None:
+        self.committed = False
+        self.ended = False
+        self.failure: Verdict | None = None
+        self.usage: Usage | None = None
+        self.id = ""
+        self._reader = reader
+        self._writer = writer
+        self._held: list[Event] = []
+        self._finished = False
+        self._filtered = False
+
+    def feed(self, data: bytes) -> bytes:
+        """See :class:`engine.exchange.StreamDecoder`."""
+        if self.ended or self.failure is not None:
+            return b""
+        try:
+            return self._take(self._reader.feed(data))
+        except ValueError as problem:
+            self.failure = Verdict(OutcomeClass.GARBLED, detail=str(problem)[:500])
+            return b""
+
+    def finish(self) -> tuple[bytes, Verdict | None]:
+        """See :class:`engine.exchange.StreamDecoder`."""
+        tail = b""
+        if not self.ended and self.failure is None:
+            try:
+                tail = self._take(self._reader.finish())
+            except ValueError as problem:
+                self.failure = Verdict(OutcomeClass.GARBLED, detail=str(problem)[:500])
+        if self.failure is not None:
+            return tail, self.failure
+        if not self.ended and not self._finished:
+            return tail, Verdict(OutcomeClass.GARBLED, detail="the stream closed without its end marker")
+        if not self.committed:
+            if self._filtered:
+                message = "The answer was filtered."
+                return b"", Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message=message)
+            if not self._finished:
+                return b"", Verdict(OutcomeClass.GARBLED, detail="a stream without any output")
+            held, self._held = self._held, []
+            tail = b"".join(map(self._writer.write, held))
+        if not self.ended:
+            self.ended = True
+            tail += self._writer.write(Ended())
+        return tail, None
+
+    def _take(self, events: list[Event]) -> bytes:
+        out: list[bytes] = []
+        for event in events:
+            if self.ended:
+                break
+            self._note(event)
+            if self.failure is not None:
+                break
+            if self.committed:
+                if self._held:
+                    out.extend(map(self._writer.write, self._held))
+                    self._held = []
+                out.append(self._writer.write(event))
+            else:
+                self._held.append(event)
+                if len(self._held) > self.MAX_HELD:
+                    self.failure = Verdict(OutcomeClass.GARBLED, detail=f"{self.MAX_HELD} events without any output")
+        return b"".join(out)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Failed):
+            self.failure = event.verdict
+        elif isinstance(event, Ended):
+            self.ended = True
+        elif isinstance(event, Used):
+            self.usage = merged(self.usage, event.usage)
+        elif isinstance(event, Finished):
+            self._finished = True
+            self._filtered = event.finish in ("content_filter", "refusal")
+        elif isinstance(event, Began):
+            self.id = event.id or self.id
+        elif not self.committed:
+            self.committed = is_output(event)
+
+
+def tree_of(call: Call) -> dict[str, Any]:
+    """The client's body as a JSON tree."""
+    return {name: msgspec.json.decode(value) for name, value in (call.body or {}).items()}
+
+
+def _chat(dialect: Dialect) -> ChatCodec:
+    if dialect.chat is None:
+        raise TypeError(f"the dialect {dialect.name} has no chat")
+    return dialect.chat
+
+
+def _served(reply: Any) -> Verdict:
+    return Verdict(OutcomeClass.SERVED, usage=reply.usage)
+
+
+class Overrides(msgspec.Struct):
+    """A target's ``params``, read as a client's fields would be: what has a canonical form, and the rest."""
+
+    default: ChatRequest
+    set: ChatRequest
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_overrides(default: tuple[tuple[str, bytes], ...], set_: tuple[tuple[str, bytes], ...]) -> Overrides:
+    chat = _chat(dialects()["openai-chat"])
+    read = [chat.read_request({name: msgspec.json.decode(value) for name, value in pairs}) for pairs in (default, set_)]
+    return Overrides(*read)
+
+
+def _overrides(shape: Shape) -> Overrides | None:
+    if not shape.default and not shape.set:
+        return None
+    default, set_ = (tuple((name, bytes(value)) for name, value in pairs) for pairs in (shape.default, shape.set))
+    return _read_overrides(default, set_)
+
+
+def _adjusted(asked: ChatRequest, overrides: Overrides) -> ChatRequest:
+    changes: dict[str, Any] = {}
+    blank = ChatRequest()
+    for name in ChatRequest.__struct_fields__:
+        if name in _FIXED or name == "extra":
+            continue
+        nothing = getattr(blank, name)
+        default, fixed = getattr(overrides.default, name), getattr(overrides.set, name)
+        if fixed != nothing:
+            changes[name] = fixed
+        elif default != nothing and getattr(asked, name) == nothing:
+            changes[name] = default
+    return structs.replace(asked, **changes) if changes else asked
+
+
+def _apply_foreign(body: dict[str, Any], overrides: Overrides) -> None:
+    """What has no canonical form is a field of the target's own protocol."""
+    for name, value in overrides.default.extra.items():
+        body.setdefault(name, value)
+    body.update(overrides.set.extra)
+
+
+def _finished(back: Dialect, kind: str, stream: bool, shape: Shape, written: Written) -> WireRequest:
+    body = written.body
+    dropped = (*written.dropped, *apply_quirks(body, shape)) if shape.rename or shape.drop else tuple(written.dropped)
+    for name, value in shape.always:
+        body[name] = Raw(bytes(value))
+    path = path_of(back.path(kind, shape.name, stream), kind, shape, stream)
+    headers = (*JSON, *back.headers, *written.headers)
+    return WireRequest("POST", path, headers, _encode(body), tuple(dict.fromkeys(dropped)))

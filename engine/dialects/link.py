@@ -1,0 +1,114 @@
+"""Between a client's dialect and a provider's: the same is spliced, two are translated through the canonical form."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw
+
+from engine.exchange import Call, Header, Shape, StreamDecoder, Verdict, WireRequest
+
+from .protocol import Front
+from .registry import dialects
+
+JSON = (("content-type", "application/json"),)
+_encode = msgspec.json.encode
+
+
+class Link(Protocol):
+    """How requests of one kind of client reach one kind of provider, and how the answers come back."""
+
+    def encode(self, call: Call, shape: Shape) -> WireRequest:
+        """The request as the upstream is to receive it. Raises ``UncarriedError``."""
+
+    def decode(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
+        """What a reply with a status of success means, and the body for the client."""
+
+    def stream(self, call: Call, header: Header) -> StreamDecoder:
+        """A decoder for one stream that answers ``call``; what it gives back is for the client."""
+
+    def replay(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
+        """A whole reply as the stream that the client asked for."""
+
+    def content_type(self, call: Call, header: Header) -> str:
+        """Of the client's reply."""
+
+
+@functools.cache
+def link(front: str, back: str, kind: str) -> Link | None:
+    """The link for requests of ``kind`` from clients that speak ``front`` to a provider that speaks ``back``.
+
+    ``None`` where the kind has no form in one of them.
+    """
+    from .bridge import Bridge, CodecBridge
+    from .splice import Splice
+
+    known = dialects()
+    client, provider = known[front], known[back]
+    if front == back:
+        return Splice(cast(Any, client))
+    if kind == "chat":
+        return Bridge(client, provider) if client.chat and provider.chat else None
+    if kind in client.codecs and kind in provider.codecs:
+        return CodecBridge(client, provider, kind)
+    return None
+
+
+def front(name: str) -> Front:
+    """The dialect as its clients know it."""
+    return cast(Front, dialects()[name])
+
+
+def path_of(usual: str, kind: str, shape: Shape, stream: bool) -> str:
+    """Where the request goes: the provider's own template for it, else the ``usual`` path."""
+    template = shape.paths.get("stream") if stream and kind == "chat" else None
+    template = template or shape.paths.get(kind)
+    return usual if template is None else template.replace("{model}", quote(shape.name, safe=""))
+
+
+def apply_quirks(body: dict[str, Any], shape: Shape) -> tuple[str, ...]:
+    """Rename and drop top-level fields as the provider wants it; the names of those dropped."""
+    for old, new in shape.rename:
+        if old in body:
+            body[new] = body.pop(old)
+    dropped = tuple(sorted(shape.drop & body.keys()))
+    for name in dropped:
+        del body[name]
+    return dropped
+
+
+def spliced(call: Call, shape: Shape, aliases: Mapping[str, str]) -> tuple[dict[str, Raw], tuple[str, ...]]:
+    """The client's top-level fields with the overrides, the quirks and the model's name; and what was dropped."""
+    body = dict(call.body or ())
+    if aliases:
+        for name, value in shape.default:
+            body.setdefault(aliases.get(name, name), value)
+        for name, value in shape.set:
+            body[aliases.get(name, name)] = value
+    else:
+        for name, value in shape.default:
+            body.setdefault(name, value)
+        body.update(shape.set)
+    if shape.roles and "messages" in body:
+        body["messages"] = _recast(body["messages"], shape.roles)
+    body["model"] = shape.model
+    dropped = apply_quirks(body, shape) if shape.rename or shape.drop else ()
+    return body, dropped
+
+
+def _recast(messages: Raw, roles: Mapping[str, str]) -> Raw:
+    """The messages with some roles under another name; untouched where they cannot be read."""
+    try:
+        tree = msgspec.json.decode(messages, type=list[dict[str, Raw]])
+    except msgspec.DecodeError:
+        return messages
+    names = {_encode(old): Raw(_encode(new)) for old, new in roles.items()}
+    for message in tree:
+        new = names.get(bytes(message.get("role", b"")))
+        if new is not None:
+            message["role"] = new
+    return Raw(_encode(tree))
