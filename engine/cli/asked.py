@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from engine.executor.intake import SURFACES, BadRequestError, make_call, request_of
+from engine.executor.intake import PATHS, BadRequestError, make_call, request_of
 from engine.graph import Graph, Key
 from engine.planner import Request
 
@@ -33,6 +33,10 @@ class Neutral:
     def credential(self, provider: str) -> bool:
         """Always true."""
         return True
+
+    def holder(self, conversation: str) -> str | None:
+        """Nobody is known to keep anything."""
+        return None
 
 
 def read_fields(file: str) -> Fields:
@@ -78,7 +82,7 @@ def request_from(
     found = None if key is None else find_key(graph, key)
     try:
         call = make_call(
-            next(path for path, of in SURFACES.items() if of == (surface or "chat")),
+            PATHS[surface or "chat"],
             msgspec.json.encode(body),
             lower,
             id_="-",

@@ -13,7 +13,9 @@ import click
 from .options import config_argument, format_option, overlay_option, pairs
 from .terminal import Problem, emit, wants_color
 
-_SURFACES = ("chat", "completions", "embeddings", "moderations", "images", "audio")
+_SURFACES = (
+    "chat", "responses", "messages", "completions", "embeddings", "rerank", "moderations", "images", "audio",
+)  # fmt: skip
 
 
 @click.command()

@@ -20,7 +20,6 @@ DIALECTS = (
     "cohere",
     "ollama",
 )
-AVAILABLE_DIALECTS = frozenset({"openai-chat"})
 AVAILABLE_TRANSPORTS = frozenset({"http"})
 AVAILABLE_SCHEMES = frozenset({"none", "bearer", "header", "caller"})
 AVAILABLE_BALANCES = frozenset({"weighted", "hash", "least_busy"})
@@ -29,7 +28,6 @@ AVAILABLE_STORES = frozenset({"memory"})
 #: Hints for P414, by what was written.
 INSTEAD: Mapping[str, str] = MappingProxyType(
     {
-        "dialect": "use the service's OpenAI-compatible address with `dialect: openai-chat`",
         "transport": "use `transport: http`",
         "scheme": "use `scheme: bearer` or `scheme: header` with a secret, or `scheme: caller`",
         "by": "use `by: least_busy`, `by: weighted` or `by: hash`",

@@ -1,10 +1,11 @@
 """Wire protocols: one module or package each, found by discovery, pure."""
 
-from .link import Link, front, link
+from .link import COUNT_TOKENS, Link, front, lacks, link
 from .protocol import ChatCodec, Codec, Dialect, EventReader, EventWriter, Front, Written
 from .registry import ENTRY_POINT, dialect, dialects
 
 __all__ = [
+    "COUNT_TOKENS",
     "ENTRY_POINT",
     "ChatCodec",
     "Codec",
@@ -17,5 +18,6 @@ __all__ = [
     "dialect",
     "dialects",
     "front",
+    "lacks",
     "link",
 ]

@@ -10,7 +10,7 @@ from msgspec import Raw, structs
 
 from engine.exchange import Call, Header, OutcomeClass, Shape, Usage, Verdict, WireRequest
 from engine.exchange.canonical import ChatReply, ChatRequest, carries_output
-from engine.exchange.events import Began, Ended, Event, Failed, Finished, Used, events_of, is_output, merged
+from engine.exchange.events import Ended, Event, Failed, Finished, Used, events_of, is_output, merged
 
 from .link import JSON, apply_quirks, path_of
 from .protocol import ChatCodec, Codec, Dialect, EventReader, EventWriter, Written
@@ -131,6 +131,26 @@ class CodecBridge:
         return call.canonical
 
 
+class Whole:
+    """A reply that came whole, told as a stream: nothing is left to read."""
+
+    __slots__ = ("committed", "conversation", "ended", "failure", "usage")
+
+    def __init__(self, usage: Usage | None) -> None:
+        self.committed = self.ended = True
+        self.failure: Verdict | None = None
+        self.usage = usage
+        self.conversation = ""
+
+    def feed(self, data: bytes) -> bytes:
+        """Nothing more is told."""
+        return b""
+
+    def finish(self) -> tuple[bytes, Verdict | None]:
+        """It ended as it should."""
+        return b"", None
+
+
 class BridgeStream:
     """Reads one protocol's stream and writes another's.
 
@@ -146,10 +166,10 @@ class BridgeStream:
         "committed",
         "ended",
         "failure",
-        "id",
         "usage",
     )
 
+    conversation = ""
     #: Start-up events that are held back at most.
     MAX_HELD = 10_000
 
@@ -158,7 +178,6 @@ class BridgeStream:
         self.ended = False
         self.failure: Verdict | None = None
         self.usage: Usage | None = None
-        self.id = ""
         self._reader = reader
         self._writer = writer
         self._held: list[Event] = []
@@ -229,8 +248,6 @@ class BridgeStream:
         elif isinstance(event, Finished):
             self._finished = True
             self._filtered = event.finish in ("content_filter", "refusal")
-        elif isinstance(event, Began):
-            self.id = event.id or self.id
         elif not self.committed:
             self.committed = is_output(event)
 

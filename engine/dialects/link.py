@@ -58,6 +58,21 @@ def link(front: str, back: str, kind: str) -> Link | None:
     return None
 
 
+#: The kind of request that every target can answer: with an estimate, if its protocol does not count.
+COUNT_TOKENS = "count_tokens"
+_NOTHING: frozenset[str] = frozenset()
+
+
+@functools.cache
+def lacks(client: str, dialect: str, also_speaks: tuple[str, ...], kind: str) -> frozenset[str]:
+    """What requests of ``kind`` from clients that speak ``client`` may hold and no way to such a provider can carry."""
+    if client == dialect or client in also_speaks or kind == COUNT_TOKENS:
+        return _NOTHING
+    if link(client, dialect, kind) is None:
+        return frozenset({kind})
+    return dialects()[dialect].lacks | {"conversation"}
+
+
 def front(name: str) -> Front:
     """The dialect as its clients know it."""
     return cast(Front, dialects()[name])

@@ -48,7 +48,8 @@ class Relay:
     """Follows a stream of server-sent events by a dialect's own reader, and relays it byte for byte.
 
     ``ending`` is what a client still must see where the upstream closed after a finish without its end marker; a
-    dialect that insists on the marker gives ``None``.
+    dialect that insists on the marker gives ``None``. ``keeps`` is whether the upstream keeps the conversation under
+    the reply's id.
     """
 
     __slots__ = (
@@ -56,24 +57,26 @@ class Relay:
         "_filtered",
         "_finished",
         "_held",
+        "_keeps",
         "_reader",
         "_splitter",
         "committed",
+        "conversation",
         "ended",
         "failure",
-        "id",
         "usage",
     )
 
     #: Bytes of start-up events that are held back before the commit point.
     MAX_HELD = 1024 * 1024
 
-    def __init__(self, reader: FrameReader, ending: bytes | None = None) -> None:
+    def __init__(self, reader: FrameReader, ending: bytes | None = None, *, keeps: bool = False) -> None:
         self.committed = False
         self.ended = False
         self.failure: Verdict | None = None
         self.usage: Usage | None = None
-        self.id = ""
+        self.conversation = ""
+        self._keeps = keeps
         self._reader = reader
         self._ending = ending
         self._splitter = Splitter()
@@ -143,11 +146,11 @@ class Relay:
             self.ended = True
         elif isinstance(event, Used):
             self.usage = merged(self.usage, event.usage)
+        elif isinstance(event, Began):
+            self.conversation = event.id if self._keeps else ""
         elif isinstance(event, Finished):
             self._finished = True
             self._filtered = event.finish == "content_filter"
-        elif isinstance(event, Began):
-            self.id = event.id or self.id
         elif not self.committed:
             self.committed = is_output(event)
 

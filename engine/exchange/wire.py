@@ -49,6 +49,8 @@ class Verdict(Struct, frozen=True):
     detail: str = ""
     retry_after: float | None = None
     usage: Usage | None = None
+    conversation: str = ""
+    """The id under which the upstream keeps this conversation, if it does."""
 
 
 class StreamDecoder(Protocol):
@@ -62,6 +64,8 @@ class StreamDecoder(Protocol):
     ended: bool
     failure: Verdict | None
     usage: Usage | None
+    conversation: str
+    """The id under which the upstream keeps this conversation; empty if it does not."""
 
     def feed(self, data: bytes) -> bytes:
         """Whole events to relay to the client, in the client's dialect; empty while there is nothing to relay."""

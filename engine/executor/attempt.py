@@ -10,7 +10,7 @@ from msgspec import structs
 from engine.exchange import OutcomeClass, Verdict, WireRequest
 from engine.graph import TargetStep
 
-from .clients import ProviderClient
+from .clients import ProviderClient, Way
 from .reply import Reply
 from .transport import TransportError
 
@@ -25,7 +25,11 @@ NO_CREDENTIAL = Verdict(OutcomeClass.UNAUTHORIZED, detail="there is no credentia
 def outgoing(run: Run, client: ProviderClient, request: WireRequest) -> list[tuple[str, str]] | None:
     """The headers to send: the dialect's, the provider's own, its credential; ``None`` where that is missing."""
     credential = client.credential.headers(run.call.authorization, run.clock())
-    return None if credential is None else [*request.headers, *client.headers, *credential]
+    if credential is None:
+        return None
+    own = client.own_headers
+    usual = [pair for pair in request.headers if pair[0] not in own] if own else request.headers
+    return [*usual, *client.headers, *credential]
 
 
 def without_secrets(verdict: Verdict, client: ProviderClient, run: Run) -> Verdict:
@@ -50,7 +54,9 @@ def unreachable(problem: TransportError) -> Verdict:
     return Verdict(outcome, detail=problem.detail)
 
 
-async def plain_attempt(run: Run, client: ProviderClient, step: TargetStep, request: WireRequest) -> Reply | Verdict:
+async def plain_attempt(
+    run: Run, client: ProviderClient, way: Way, step: TargetStep, request: WireRequest
+) -> Reply | Verdict:
     """The reply if the target served, else the verdict; recorded either way."""
     headers = outgoing(run, client, request)
     began = run.clock()
@@ -62,7 +68,7 @@ async def plain_attempt(run: Run, client: ProviderClient, step: TargetStep, requ
     run.arm(min(run.deadline, began + limits.attempt))
     try:
         answer = await client.transport(limits.connect).send(
-            request.method, client.base + request.path, headers, request.body
+            request.method, way.base + request.path, headers, request.body
         )
     except TransportError as problem:
         verdict = unreachable(problem)
@@ -78,8 +84,9 @@ async def plain_attempt(run: Run, client: ProviderClient, step: TargetStep, requ
     finally:
         run.disarm()
         run.state.leave(step.target.id)
+    body = b""
     if 200 <= answer.status < 300:
-        verdict = client.dialect.decode(run.call, answer.header, answer.body)
+        verdict, body = way.link.decode(run.call, answer.header, answer.body)
     else:
         verdict = client.dialect.classify(answer.status, answer.header, answer.body, run.now())
     if verdict.outcome_class is not OutcomeClass.SERVED:
@@ -87,5 +94,7 @@ async def plain_attempt(run: Run, client: ProviderClient, step: TargetStep, requ
     run.record(step, verdict, began, answer.status)
     if verdict.outcome_class is not OutcomeClass.SERVED:
         return verdict
-    reply_headers = run.served_headers(step, answer.header("content-type"))
-    return Reply(200, reply_headers, answer.body, run.finish(OutcomeClass.SERVED, 200))
+    if verdict.conversation:
+        run.state.conversations.keep(verdict.conversation, step.target.id)
+    reply_headers = run.served_headers(step, way.link.content_type(run.call, answer.header))
+    return Reply(200, reply_headers, body, run.finish(OutcomeClass.SERVED, 200))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from msgspec import Raw, json
+from msgspec import Raw, Struct, json
 
-from engine.dialects import Dialect, dialects
+from engine.dialects import Link, dialects, link
 from engine.errors import PrepareError
 from engine.exchange import Shape
 from engine.graph import Graph, Provider, Settings, TargetStep, Timeouts
@@ -27,29 +29,70 @@ def default_transport(provider: Provider, options: TransportOptions) -> Transpor
     return PyreqwestTransport(options)
 
 
-class ProviderClient:
-    """Connections to one provider, its credential and its dialect; counted by the :class:`Clients` that hold it."""
+class Way(Struct, frozen=True):
+    """How requests of one kind from clients of one dialect reach a provider: the link, and where its paths begin."""
 
-    __slots__ = ("_make", "_options", "_transports", "base", "credential", "dialect", "headers", "holders", "provider")
+    link: Link
+    base: str
+
+
+#: A version in a base URL's path: the dialect then adds none of its own.
+_VERSION = re.compile(r"/v\d[a-z0-9]*(/|$)")
+
+
+class ProviderClient:
+    """Connections to one provider, its credential and its dialects; counted by the :class:`Clients` that hold it."""
+
+    __slots__ = (
+        "_make",
+        "_options",
+        "_transports",
+        "_ways",
+        "credential",
+        "dialect",
+        "headers",
+        "holders",
+        "own_headers",
+        "provider",
+        "speaks",
+    )
 
     def __init__(
         self,
         provider: Provider,
-        dialect: Dialect,
         options: TransportOptions,
         environ: Mapping[str, str],
         make: TransportFactory,
     ) -> None:
         self.provider = provider
-        self.dialect = dialect
-        self.base = provider.base_url.rstrip("/")
+        self.dialect = dialects()[provider.dialect]
+        self.speaks = frozenset({provider.dialect, *provider.also_speaks})
+        self._ways: dict[tuple[str, str], Way | None] = {}
         self.credential = Credential(provider.auth, environ)
         self.headers = tuple((name.lower(), value) for name, value in provider.headers)
+        self.own_headers = frozenset(name for name, _ in self.headers)
         self.holders = 0
         self._options = options
         self._make = make
         # A client's connect timeout is fixed when it is made, while policies set it per route and target.
         self._transports: dict[float, Transport] = {}
+
+    def way(self, front: str, kind: str) -> Way | None:
+        """The way for requests of ``kind`` from clients that speak ``front``; ``None`` where there is none."""
+        found = self._ways.get((front, kind), ...)
+        if found is ...:
+            found = self._ways[front, kind] = self._find_way(front, kind)
+        return found
+
+    def _find_way(self, front: str, kind: str) -> Way | None:
+        name = front if front in self.speaks else self.provider.dialect
+        found = link(front, name, kind)
+        prefix = dialects()[name].prefix
+        base = self.provider.base_url.rstrip("/")
+        path = urlsplit(base).path
+        if prefix and not path.endswith(prefix) and not _VERSION.search(path):
+            base += prefix
+        return None if found is None else Way(found, base)
 
     def transport(self, connect: float) -> Transport:
         """The transport whose connect timeout is ``connect`` seconds, made at its first use."""
@@ -68,10 +111,11 @@ class ProviderClient:
 class LiveView:
     """The planner's view of the moment."""
 
-    __slots__ = ("_clients", "in_flight")
+    __slots__ = ("_clients", "holder", "in_flight")
 
     def __init__(self, state: State, clients: Clients) -> None:
         self.in_flight = state.in_flight
+        self.holder = state.conversations.holder
         self._clients = clients
 
     def credential(self, provider: str) -> bool:
@@ -116,10 +160,11 @@ class Clients:
             if previous is not None and previous._keys.get(name) == key:
                 made[name] = previous._by_provider[name]
                 continue
-            if provider.dialect not in known:
-                raise PrepareError(f"provider {name!r} names dialect {provider.dialect!r}, which is not installed")
+            for spoken in (provider.dialect, *provider.also_speaks):
+                if spoken not in known:
+                    raise PrepareError(f"provider {name!r} names dialect {spoken!r}, which is not installed")
             options = TransportOptions(Timeouts().connect, graph.settings.proxy, ca_pem)
-            client = ProviderClient(provider, known[provider.dialect], options, environ, transport or default_transport)
+            client = ProviderClient(provider, options, environ, transport or default_transport)
             # A plain client cannot fail and costs milliseconds, so it waits for its first request.
             if transport is not None or options.proxy or options.ca_pem:
                 client.transport(options.connect)
@@ -162,12 +207,16 @@ def _shape(step: TargetStep) -> Shape:
     quirks = step.target.provider.quirks
     return Shape(
         model=Raw(json.encode(step.target.model)),
+        name=step.target.model,
         set=tuple((name, Raw(value)) for name, value in step.params.set),
         default=tuple((name, Raw(value)) for name, value in step.params.default),
         rename=quirks.rename,
         drop=quirks.drop,
         always=tuple((name, Raw(value)) for name, value in quirks.set),
         stream_usage=quirks.stream_usage,
+        max_output=step.target.max_output,
+        paths=quirks.paths,
+        roles=quirks.roles,
     )
 
 
@@ -178,6 +227,7 @@ def _client_key(provider: Provider, settings: Settings, ca_pem: bytes | None) ->
     return (
         provider.base_url,
         provider.dialect,
+        provider.also_speaks,
         provider.transport,
         provider.headers,
         credential,

@@ -18,22 +18,44 @@ from engine.exchange.multipart import read_field
 from engine.graph import Key
 from engine.planner import Request
 
-#: Every endpoint below ``/v1`` that takes a model, and the surface it belongs to.
-SURFACES: Mapping[str, str] = MappingProxyType(
+
+class Surface(msgspec.Struct, frozen=True):
+    """One endpoint: its name in conditions and records, the kind of answer it wants, the dialect its clients speak."""
+
+    name: str
+    kind: str
+    front: str = "openai-chat"
+    streams: bool = False
+    needs: str = ""
+    """The capability a target must have; by default the kind."""
+
+
+#: Every endpoint below ``/v1`` that takes a model.
+SURFACES: Mapping[str, Surface] = MappingProxyType(
     {
-        "/chat/completions": "chat",
-        "/completions": "completions",
-        "/embeddings": "embeddings",
-        "/moderations": "moderations",
-        "/images/generations": "images",
-        "/images/edits": "images",
-        "/images/variations": "images",
-        "/audio/speech": "audio",
-        "/audio/transcriptions": "audio",
-        "/audio/translations": "audio",
+        "/chat/completions": Surface("chat", "chat", streams=True),
+        "/responses": Surface("responses", "chat", "openai-responses", streams=True),
+        "/messages": Surface("messages", "chat", "anthropic-messages", streams=True),
+        "/messages/count_tokens": Surface("count_tokens", "count_tokens", "anthropic-messages", needs="chat"),
+        "/completions": Surface("completions", "completions", streams=True),
+        "/embeddings": Surface("embeddings", "embeddings"),
+        "/rerank": Surface("rerank", "rerank", "cohere"),
+        "/moderations": Surface("moderations", "moderations"),
+        "/images/generations": Surface("images", "images"),
+        "/images/edits": Surface("images", "images"),
+        "/images/variations": Surface("images", "images"),
+        "/audio/speech": Surface("audio", "audio"),
+        "/audio/transcriptions": Surface("audio", "audio"),
+        "/audio/translations": Surface("audio", "audio"),
     }
 )
-_STREAMED = frozenset({"chat", "completions"})
+#: A path for each surface, the first one.
+PATHS: Mapping[str, str] = MappingProxyType({s.name: path for path, s in reversed(list(SURFACES.items()))})
+_FORMATS = ("response_format", "text", "output_format", "output_config")
+_TALKS = frozenset({"chat", "messages", "count_tokens"})
+#: Fields whose text a model reads.
+_READ = ("prompt", "input", "system", "instructions", "query", "documents")
+_IMAGES = frozenset({"image_url", "input_image", "image"})
 #: Tokens that one image counts for, whatever its bytes.
 IMAGE_TOKENS = 1000
 #: Bytes of JSON text that count as one token.
@@ -91,12 +113,13 @@ def make_call(
         fields = _parse(body, max_depth)
         model = _string(fields, "model", required=True) or ""
         raw = b""
-    call = Call(id_ or request_id(), surface, path, model, body=fields, raw=raw, content_type=content_type)
+    call = Call(id_ or request_id(), surface.name, path, model, surface.kind, surface.front)
+    call.body, call.raw, call.content_type = fields, raw, content_type
     call.headers = headers
     if fields is not None:
-        if surface == "chat" and bytes(fields.get("messages", b""))[:1] != b"[":
+        if surface.name in _TALKS and bytes(fields.get("messages", b""))[:1] != b"[":
             raise BadRequestError("'messages' must be an array of messages.", param="messages")
-        _read_fields(call, fields)
+        _read_fields(call, fields, surface)
     _read_headers(call, headers)
     if key is not None:
         call.key = key.name
@@ -138,9 +161,9 @@ def _depth(body: bytes) -> int:
     return depth
 
 
-def _read_fields(call: Call, fields: dict[str, Raw]) -> None:
+def _read_fields(call: Call, fields: dict[str, Raw], surface: Surface) -> None:
     stream = fields.get("stream")
-    if stream is not None and call.surface in _STREAMED:
+    if stream is not None and surface.streams:
         text = bytes(stream)
         if text not in (b"true", b"false", b"null"):
             raise BadRequestError("'stream' must be true or false.", param="stream")
@@ -151,6 +174,8 @@ def _read_fields(call: Call, fields: dict[str, Raw]) -> None:
         call.user = _string(fields, "user")
     if "metadata" in fields:
         call.metadata = _metadata(fields["metadata"])
+        if surface.front == "anthropic-messages":
+            call.user = call.metadata.get("user_id")
 
 
 def _wants_usage(raw: Raw) -> bool:
@@ -218,28 +243,35 @@ def request_of(call: Call) -> Request:
     """
     body = call.body or _NO_FIELDS
     get = body.get
-    tools = schema = False
+    tools = schema = remote = False
     images = size = 0
-    messages = get("messages")
-    if messages is not None:
-        text = bytes(messages)
-        size = len(text)
-        if b'image_url"' in text or b'image"' in text:
-            images, image_bytes = _images(messages)
-            size -= image_bytes
-    for name in ("prompt", "input"):
-        if name in body:
+    for name in ("messages", "input"):
+        raw = get(name)
+        if raw is not None:
+            text = bytes(raw)
+            size += len(text)
+            if b"image" in text:
+                images, image_bytes, remote = _images(raw)
+                size -= image_bytes
+    for name in _READ:
+        if name in body and name != "input":
             size += len(bytes(body[name]))
     for name in ("tools", "functions"):
         if name in body and bytes(body[name]) not in _ABSENT:
             tools = True
             size += len(bytes(body[name]))
-    if "response_format" in body:
-        schema = _asks_schema(body["response_format"])
-    surface = call.surface
+    for name in _FORMATS:
+        if name in body:
+            schema = schema or _asks_schema(body[name])
+    surface = SURFACES[call.path]
+    held = get("previous_response_id") if call.surface == "responses" else None
+    conversation = _string_or_none(held)
+    needs, wire = _needs(
+        surface.needs or call.kind, call.stream, tools, images > 0, schema, remote, conversation is not None
+    )
     return Request(
         model=call.model,
-        surface=surface,
+        surface=call.surface,
         stream=call.stream,
         user=call.user,
         key=call.key,
@@ -252,31 +284,52 @@ def request_of(call: Call) -> Request:
         vision=images > 0,
         json_schema=schema,
         request_id=call.request_id,
-        needs=_needs(surface, call.stream, tools, images > 0, schema),
+        needs=needs,
+        wire=wire,
         key_routes=call.key_routes,
         no_fallback=call.no_fallback,
+        kind=call.kind,
+        front=call.front,
+        conversation=conversation,
     )
 
 
 @functools.cache
-def _needs(surface: str, stream: bool, tools: bool, vision: bool, json_schema: bool) -> frozenset[str]:
+def _needs(
+    kind: str, stream: bool, tools: bool, vision: bool, json_schema: bool, remote: bool, conversation: bool
+) -> tuple[frozenset[str], frozenset[str]]:
+    """What the target must support, and what the way to it must be able to carry besides."""
     asked = {"stream": stream, "tools": tools, "vision": vision, "json_schema": json_schema}
-    return frozenset({surface, *(name for name, wanted in asked.items() if wanted)})
+    wire = {"image_url": remote, "conversation": conversation}
+    return (
+        frozenset({kind, *(name for name, wanted in asked.items() if wanted)}),
+        frozenset({kind, *(name for name, wanted in wire.items() if wanted)}),
+    )
 
 
 def _asks_schema(raw: Raw) -> bool:
+    """Whether a field that sets the answer's form asks for a JSON Schema, at whatever depth its protocol puts it."""
     if b"json_schema" not in bytes(raw):
         return False
     tree = _tree(raw)
-    return isinstance(tree, dict) and tree.get("type") == "json_schema"
+    while isinstance(tree, dict):
+        if tree.get("type") == "json_schema":
+            return True
+        tree = tree.get("format")
+    return False
 
 
 def _max_tokens(body: Mapping[str, Raw]) -> int | None:
-    raw = body.get("max_completion_tokens") or body.get("max_tokens")
+    raw = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens")
     if raw is None:
         return None
     text = bytes(raw)
     return int(text[:18]) if text.isdigit() else None
+
+
+def _string_or_none(raw: Raw | None) -> str | None:
+    value = None if raw is None else _tree(raw)
+    return value if isinstance(value, str) and value else None
 
 
 def _tree(raw: Raw) -> Any:
@@ -287,14 +340,20 @@ def _tree(raw: Raw) -> Any:
         return None
 
 
-def _images(messages: Raw) -> tuple[int, int]:
-    """How many images the messages hold, and how many bytes of their JSON text these are."""
+def _images(messages: Raw) -> tuple[int, int, bool]:
+    """How many images there are, how many bytes of JSON text these take, and whether any is given by its address."""
     count = size = 0
-    tree = _tree(messages)
-    for message in tree if isinstance(tree, list) else ():
-        content = message.get("content") if isinstance(message, dict) else None
-        for part in content if isinstance(content, list) else ():
-            if isinstance(part, dict) and part.get("type") in ("image_url", "input_image", "image"):
-                count += 1
-                size += len(msgspec.json.encode(part))
-    return count, size
+    remote = False
+    pending: list[Any] = [_tree(messages)]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, dict) and node.get("type") in _IMAGES:
+            count += 1
+            text = msgspec.json.encode(node)
+            size += len(text)
+            remote = remote or b'"http://' in text or b'"https://' in text
+        elif isinstance(node, dict) and "content" in node:
+            pending.append(node["content"])
+    return count, size, remote

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
-from msgspec import Struct, json
+from msgspec import Struct
 
+from engine.dialects import front
 from engine.exchange import RULES, Outcome, OutcomeClass, Verdict
 
 Headers = list[tuple[bytes, bytes]]
@@ -90,10 +91,20 @@ def error_body(outcome: OutcomeClass, request_id: str, verdict: Verdict | None =
 
 
 def error_reply(
-    status: int, error: Mapping[str, Any], headers: Headers, *, terminal: bool, outcome: Outcome | None = None
+    status: int,
+    error: Mapping[str, Any],
+    headers: Headers,
+    *,
+    terminal: bool,
+    outcome: Outcome | None = None,
+    speaks: str = "openai-chat",
 ) -> Reply:
-    """A reply that carries ``error``; ``terminal`` tells the official SDKs not to try again."""
+    """A reply that carries ``error`` in the dialect that the client speaks.
+
+    ``terminal`` tells the official SDKs not to try again. The first header is the request's id.
+    """
     headers.append((b"content-type", b"application/json"))
     if terminal:
         headers.append((b"x-should-retry", b"false"))
-    return Reply(status, headers, json.encode({"error": error}), outcome)
+    body = front(speaks).error_body(status, error, headers[0][1].decode("latin-1"))
+    return Reply(status, headers, body, outcome)

@@ -7,9 +7,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from engine.exchange import RULES, Attempt, Call, Outcome, OutcomeClass, Usage, Verdict
+from engine.dialects import COUNT_TOKENS
+from engine.exchange import RULES, Attempt, Call, Outcome, OutcomeClass, UncarriedError, Usage, Verdict
 from engine.graph import Graph, Reject, Route, TargetStep
-from engine.planner import Facts, Go, Plan, Wait, advance, plan
+from engine.planner import Facts, Go, Plan, Wait, advance, pass_over, plan
 from engine.state import State
 
 from .attempt import plain_attempt
@@ -95,9 +96,17 @@ class Run(Watched):
             if isinstance(step, Reject):
                 verdict = Verdict(OutcomeClass.REJECTED, message=step.message)
                 return self._refused(OutcomeClass.REJECTED, step.status, verdict)
+            try:
+                attempt = self._attempt(step)
+            except UncarriedError as problem:
+                onward = pass_over(plan, position)
+                if not isinstance(onward, Go):
+                    return self._uncarried(problem)
+                position = onward.position
+                continue
             self.begun = facts.attempts = facts.attempts + 1
             facts.tries += 1
-            result = await self._attempt(step)
+            result = await attempt
             if not isinstance(result, Verdict):
                 return result
             moment = self.clock()
@@ -117,13 +126,32 @@ class Run(Watched):
                 return self._failed(following.outcome_class, result)
 
     def _attempt(self, step: TargetStep) -> Awaitable[Reply | StreamReply | Verdict]:
-        """One attempt at a target, to be awaited; the target counts as busy meanwhile."""
-        client = self.clients.of(step.target.provider.name)
-        request = client.dialect.encode(self.call, self.clients.shape(step))
+        """One attempt at a target, to be awaited; the target counts as busy meanwhile. Raises ``UncarriedError``."""
+        client, call = self.clients.of(step.target.provider.name), self.call
+        way = client.way(call.front, call.kind)
+        if way is None:
+            if call.kind == COUNT_TOKENS:
+                return self._estimated(step)
+            raise UncarriedError("model", f"Target {step.target.id!r} has no {call.kind}.")
+        request = way.link.encode(call, self.clients.shape(step))
         if request.dropped and step.unsupported == "error":
             return self._unsupported(step, request.dropped)
         self.dropped = request.dropped
-        return (stream_attempt if self.call.stream else plain_attempt)(self, client, step, request)
+        return (stream_attempt if call.stream else plain_attempt)(self, client, way, step, request)
+
+    async def _estimated(self, step: TargetStep) -> Reply:
+        """The number of tokens for a target that does not count them: the estimate that routing goes by."""
+        self.begun = 0
+        body = b'{"input_tokens":%d}' % request_of(self.call).input_tokens
+        return Reply(200, self.served_headers(step, None), body, self.finish(OutcomeClass.SERVED, 200))
+
+    def _uncarried(self, problem: UncarriedError) -> Reply:
+        """No target is left that could take the request as it is."""
+        if self._attempts:
+            last = self._attempts[-1]
+            return self._failed(last.outcome_class, Verdict(last.outcome_class))
+        verdict = Verdict(OutcomeClass.INVALID_REQUEST, "unsupported_content", problem.message, problem.param)
+        return self._refused(OutcomeClass.INVALID_REQUEST, 400, verdict)
 
     async def _unsupported(self, step: TargetStep, dropped: tuple[str, ...]) -> Verdict:
         names = ", ".join(dropped)
@@ -229,7 +257,8 @@ class Run(Watched):
             "param": None,
         }
         outcome = self.finish(OutcomeClass.SERVER_ERROR, 500, code="internal")
-        return error_reply(500, error, self.headers(None), terminal=True, outcome=outcome)
+        speaks = self.call.front
+        return error_reply(500, error, self.headers(None), terminal=True, outcome=outcome, speaks=speaks)
 
     def _stopped(self, plan: Plan) -> Reply:
         """The plan says the request ends without any attempt."""
@@ -254,4 +283,5 @@ class Run(Watched):
             waits = [a.retry_after for a in self._attempts if a.retry_after is not None]
             headers.append((b"retry-after", b"%d" % max(1, -int(-min(waits, default=1.0) // 1))))
         record = self.finish(outcome, status, code=str(error["code"] or ""))
-        return error_reply(status, error, headers, terminal=RULES[outcome].terminal, outcome=record)
+        speaks = self.call.front
+        return error_reply(status, error, headers, terminal=RULES[outcome].terminal, outcome=record, speaks=speaks)

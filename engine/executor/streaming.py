@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal
 
+from engine.dialects import front
+from engine.dialects.bridge import Whole
 from engine.exchange import RULES, Outcome, OutcomeClass, StreamDecoder, Verdict, WireRequest
 from engine.graph import TargetStep
 
 from .attempt import NO_CREDENTIAL, outgoing, unreachable, without_secrets
-from .clients import ProviderClient
+from .clients import ProviderClient, Way
 from .reply import StreamReply, error_body
 from .transport import MAX_ERROR, StreamAnswer, TransportError
 
@@ -25,7 +27,7 @@ LINGER = 0.5
 
 
 async def stream_attempt(
-    run: Run, client: ProviderClient, step: TargetStep, request: WireRequest
+    run: Run, client: ProviderClient, way: Way, step: TargetStep, request: WireRequest
 ) -> StreamReply | Verdict:
     """The stream once its first output is there, else the verdict, recorded."""
     headers = outgoing(run, client, request)
@@ -40,8 +42,8 @@ async def stream_attempt(
     committed = False
     try:
         transport = client.transport(limits.connect)
-        answer = await transport.open(request.method, client.base + request.path, headers, request.body)
-        started = await _start(run, client, answer)
+        answer = await transport.open(request.method, way.base + request.path, headers, request.body)
+        started = await _start(run, client, way, answer)
         committed = not isinstance(started, Verdict)
     except TransportError as problem:
         started = unreachable(problem)
@@ -63,21 +65,20 @@ async def stream_attempt(
         return verdict
     decoder, first = started
     pieces = StreamPieces(run, client, step, answer, decoder, first, began)
-    return StreamReply(200, run.served_headers(step, answer.header("content-type")), pieces)
+    return StreamReply(200, run.served_headers(step, way.link.content_type(run.call, answer.header)), pieces)
 
 
-async def _start(run: Run, client: ProviderClient, answer: StreamAnswer) -> tuple[StreamDecoder, bytes] | Verdict:
+async def _start(
+    run: Run, client: ProviderClient, way: Way, answer: StreamAnswer
+) -> tuple[StreamDecoder, bytes] | Verdict:
     """Read up to the commit point: the decoder and the first bytes to relay, or the verdict on why there are none."""
     if not 200 <= answer.status < 300:
         body = await _read_all(answer)
         return client.dialect.classify(answer.status, answer.header, body, run.now())
     content_type = answer.header("content-type") or ""
     if "json" in content_type and "stream" not in content_type:
-        verdict = client.dialect.decode(run.call, answer.header, await _read_all(answer))
-        if verdict.outcome_class is not OutcomeClass.SERVED:
-            return verdict
-        return Verdict(OutcomeClass.GARBLED, detail=f"asked for a stream, got {content_type}")
-    decoder = client.dialect.stream(run.call, answer.header)
+        return await _whole(run, way, answer)
+    decoder = way.link.stream(run.call, answer.header)
     while not decoder.ended and (piece := await answer.read()) is not None:
         out = decoder.feed(piece)
         if out:
@@ -86,6 +87,17 @@ async def _start(run: Run, client: ProviderClient, answer: StreamAnswer) -> tupl
             return decoder.failure
     tail, failure = decoder.finish()
     return failure or (decoder, tail)
+
+
+async def _whole(run: Run, way: Way, answer: StreamAnswer) -> tuple[StreamDecoder, bytes] | Verdict:
+    """An upstream that answers in one piece though asked for a stream: an error, or an answer to tell as a stream."""
+    body = await _read_all(answer)
+    if run.call.kind != "chat":
+        verdict, _ = way.link.decode(run.call, answer.header, body)
+        served = Verdict(OutcomeClass.GARBLED, detail="asked for a stream, got a whole reply")
+        return served if verdict.outcome_class is OutcomeClass.SERVED else verdict
+    verdict, told = way.link.replay(run.call, answer.header, body)
+    return verdict if verdict.outcome_class is not OutcomeClass.SERVED else (Whole(verdict.usage), told)
 
 
 async def _read_all(answer: StreamAnswer) -> bytes:
@@ -191,7 +203,7 @@ class StreamPieces:
             outcome = OutcomeClass.DEADLINE
         await self._end(verdict, outcome)
         error = error_body(outcome, run.call.request_id, verdict if outcome is verdict.outcome_class else None)
-        return self._client.dialect.error_event(error)
+        return front(run.call.front).error_event(RULES[outcome].status, error, run.call.request_id)
 
     async def _end(self, failure: Verdict | None, outcome: OutcomeClass = OutcomeClass.SERVED) -> None:
         """Close the upstream and report the request, once."""
@@ -209,6 +221,8 @@ class StreamPieces:
             run.state.leave(self._step.target.id)
             verdict = failure or Verdict(OutcomeClass.SERVED)
             usage = self._decoder.usage
+            if failure is None and self._decoder.conversation:
+                run.state.conversations.keep(self._decoder.conversation, self._step.target.id)
             run.record(self._step, verdict, self._began, self._answer.status, self._first_token, usage)
             first = self._began - run.started + self._first_token
             code = RULES[outcome].code

@@ -127,6 +127,8 @@ def _provider_rows(graph: Graph, name: str) -> _Rows:
     rows |= {f"quirks.rename.{old}": (new, new) for old, new in sorted(quirks.rename)}
     rows["quirks.drop"] = (quirks.drop, show(quirks.drop))
     rows |= params_rows(Params(set=quirks.set), "quirks.")
+    rows |= _plain_rows(quirks.paths, "quirks.paths") | _plain_rows(quirks.roles, "quirks.roles")
+    rows["also_speaks"] = _row("also_speaks", provider.also_speaks)
     rows["quirks.stream_usage"] = _row("stream_usage", quirks.stream_usage)
     limits = "; ".join(", ".join(f"{k} {show(v)}" for k, v in sorted(limit.items())) for limit in provider.limits)
     rows["limits"] = (limits, shorten(limits or "none"))

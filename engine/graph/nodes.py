@@ -51,6 +51,10 @@ class Quirks:
     """Fields always sent, as (name, JSON text)."""
     stream_usage: bool = True
     """Whether the provider understands ``stream_options: {include_usage: true}``."""
+    paths: Mapping[str, str] = field(default_factory=_empty)
+    """Templates with ``{model}`` by kind of request, instead of the dialect's paths."""
+    roles: Mapping[str, str] = field(default_factory=_empty)
+    """Roles of messages to send under another name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +71,8 @@ class Provider:
     headers: tuple[tuple[str, str], ...] = ()
     quirks: Quirks = Quirks()
     limits: tuple[Mapping[str, Any], ...] = ()
+    also_speaks: tuple[str, ...] = ()
+    """Further dialects it answers in, at the same address."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,6 @@
 """The pure planner: every routing decision, and nothing else."""
 
-from .advance import advance
+from .advance import advance, pass_over
 from .model import SKIP_REASONS, Candidate, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
 from .plan import assign, children, find_route, plan, targets_of
 
@@ -21,6 +21,7 @@ __all__ = [
     "assign",
     "children",
     "find_route",
+    "pass_over",
     "plan",
     "targets_of",
 ]

@@ -33,6 +33,16 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
     return onward if onward is not None else Stop(outcome)
 
 
+def pass_over(plan: Plan, position: int) -> Next:
+    """What follows when candidate ``position`` turns out to be unable to take the request, before any attempt.
+
+    Pure. It is as if the plan had skipped it: the candidate behind it takes its place.
+    """
+    if position + 1 < len(plan.candidates):
+        return Go(position + 1)
+    return Stop(OutcomeClass.INVALID_REQUEST)
+
+
 def _onward(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts) -> Go | None:
     """The next candidate that ``outcome`` leads to and that may still serve, with those passed over."""
     exits = plan.candidates[position].exits

@@ -38,8 +38,14 @@ class Request(Struct):
     json_schema: bool = False
     request_id: str = ""
     needs: frozenset[str] = _CHAT
+    wire: frozenset[str] = _CHAT
+    """What the way to a target must be able to carry: the kind of answer, ``image_url``, ``conversation``."""
     key_routes: tuple[str, ...] = ()
     no_fallback: bool = False
+    kind: str = "chat"
+    front: str = "openai-chat"
+    conversation: str | None = None
+    """The id of a conversation that an upstream keeps and this request goes on with."""
 
     def get(self, attribute: str) -> Any:
         """The attribute's value, ``None`` where absent. ``metadata.x`` and ``header.x`` reach into the mappings."""
@@ -59,6 +65,9 @@ class View(Protocol):
     def credential(self, provider: str) -> bool:
         """Whether the provider's credential is there (an unset secret makes its targets be skipped)."""
 
+    def holder(self, conversation: str) -> str | None:
+        """The id of the target that keeps this conversation, where that is known."""
+
 
 class Skip(Struct, frozen=True):
     """A target of the route that is not attempted, and why: ``reason`` is one of :data:`SKIP_REASONS`."""
@@ -72,6 +81,7 @@ class Skip(Struct, frozen=True):
 #: The closed list of skip reasons.
 SKIP_REASONS = (
     "capability",  # it cannot do what the request needs
+    "conversation",  # another target keeps the conversation that the request goes on with
     "context",  # the request does not fit into its context window
     "credential",  # its provider's secret is not set
     "no_fallback",  # the client forbade failover

@@ -7,6 +7,7 @@ with a reason; where a ``fallback`` has more steps to try, its candidates get an
 from __future__ import annotations
 
 from engine.diagnostics import did_you_mean
+from engine.dialects import lacks
 from engine.exchange import FAIL_OVER, RULES, OutcomeClass
 from engine.graph import (
     Balance,
@@ -199,6 +200,15 @@ def unfit(step: TargetStep, request: Request, view: View) -> Skip | None:
     if not request.needs <= target.supports:
         lacking = ", ".join(sorted(request.needs - target.supports))
         return Skip(target.id, "capability", f"does not support {lacking}", step.path)
+    provider = target.provider
+    uncarried = request.wire & lacks(request.front, provider.dialect, provider.also_speaks, request.kind)
+    if uncarried:
+        lacking = ", ".join(sorted(uncarried))
+        return Skip(target.id, "capability", f"its protocol cannot carry {lacking}", step.path)
+    if request.conversation is not None:
+        holder = view.holder(request.conversation)
+        if holder is not None and holder != target.id:
+            return Skip(target.id, "conversation", f"target {holder!r} keeps this conversation", step.path)
     if target.context_window is not None and request.input_tokens > target.context_window:
         detail = f"about {request.input_tokens} input tokens; its context window is {target.context_window}"
         return Skip(target.id, "context", detail, step.path)
@@ -321,13 +331,20 @@ def _nobody(
     if "credential" in by_reason:
         stop = OutcomeClass.UNAUTHORIZED
         message = "No provider of this route has its credential set."
+    elif "conversation" in by_reason and "capability" not in by_reason:
+        stop, code = OutcomeClass.INVALID_REQUEST, "conversation_elsewhere"
+        message = f"Route {route.name!r} does not reach the target that keeps this conversation."
     elif "context" in by_reason:
         stop = OutcomeClass.CONTEXT_EXCEEDED
         message = f"The request is too long for route {route.name!r}: {by_reason['context'].detail}."
     elif "capability" in by_reason:
         stop, code = OutcomeClass.INVALID_REQUEST, "unsupported_capability"
         missing = sorted(
-            {skip.detail.removeprefix("does not support ") for skip in skips if skip.reason == "capability"}
+            {
+                skip.detail.removeprefix("does not support ").removeprefix("its protocol cannot carry ")
+                for skip in skips
+                if skip.reason == "capability"
+            }
         )
         message = f"No target of route {route.name!r} supports what this request needs ({'; '.join(missing)})."
     else:

@@ -23,6 +23,7 @@ from .common import (
     Secret,
     Text,
     Url,
+    UrlPath,
     Version,
     by_key,
     problem,
@@ -200,6 +201,9 @@ Rate = TypeAliasType(
 )
 
 
+PathKind = Literal["chat", "stream", "completions", "embeddings", "rerank", "images", "audio", "moderations"]
+
+
 class Quirks(Model):
     """How the service differs from its dialect; applied to the top-level fields of a request's body."""
 
@@ -208,6 +212,15 @@ class Quirks(Model):
     set: dict[Text, Json] = Field(default={}, description="Fields that are always sent, with their values.")
     stream_usage: bool = Field(
         default=True, description="Whether the service understands `stream_options: {include_usage: true}`."
+    )
+    paths: dict[PathKind, UrlPath] = Field(
+        default={},
+        description="Where requests go below `base_url`, instead of the dialect's own paths; `{model}` stands for the "
+        "model's name. `stream` is for streamed chats.",
+        examples=[{"chat": "/deployments/{model}/chat/completions?api-version=2024-10-21"}],
+    )
+    roles: dict[Literal["system", "developer"], Literal["system", "developer", "user"]] = Field(
+        default={}, description="Roles of messages to send under another name: `{developer: system}`."
     )
 
 
@@ -285,6 +298,12 @@ class ProviderDoc(Model):
         default="cloud", description="What sort of service it is."
     )
     dialect: Name = Field(description="The wire protocol it speaks.", examples=["openai-chat"])
+    also_speaks: list[Name] = Field(
+        default=[],
+        description="Further dialects it answers in at the same address: requests that clients send in one of these "
+        "are passed on as they are.",
+        examples=[["openai-responses"]],
+    )
     base_url: Opt[Url] = Field(
         default=None,
         description="What the service's own documents call the base URL (with `/v1` where they do); the dialect adds "

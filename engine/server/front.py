@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
 _PREFIX = "/v1"
 _MODEL_PATHS = {_PREFIX + path: path for path in SURFACES}
-_LATER = {
-    "/v1/responses": "the Responses API",
-    "/v1/messages": "the Messages API",
-    "/v1/messages/count_tokens": "counting tokens",
-    "/v1/rerank": "rerank",
-}
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 Raw = Iterable[tuple[bytes, bytes]]
@@ -63,13 +57,19 @@ class Front:
         try:
             return self._engine.serve(self._call(graph, endpoint, body, fields, id_))
         except (BadRequestError, DeniedError) as problem:
-            return self._refused(graph, id_, problem)
+            return self._refused(graph, id_, problem, SURFACES[endpoint].front)
 
-    def _refused(self, graph: Graph, id_: str, problem: BadRequestError | DeniedError) -> Reply:
-        if isinstance(problem, BadRequestError):
-            kind = "invalid_request_error"
-            return self.refusal(graph, id_, problem.status, kind, problem.code, problem.message, problem.param)
-        reply = self.refusal(graph, id_, problem.status, "authentication_error", problem.code, problem.message)
+    def _refused(
+        self, graph: Graph, id_: str, problem: BadRequestError | DeniedError, speaks: str = "openai-chat"
+    ) -> Reply:
+        invalid = isinstance(problem, BadRequestError)
+        error = {
+            "message": problem.message,
+            "type": "invalid_request_error" if invalid else "authentication_error",
+            "code": problem.code,
+            "param": problem.param if isinstance(problem, BadRequestError) else None,
+        }
+        reply = error_reply(problem.status, error, self.headers(graph, id_), terminal=True, speaks=speaks)
         if problem.status == 401:
             reply.headers.append((b"www-authenticate", b"Bearer"))
         return reply
@@ -121,9 +121,7 @@ class Front:
             reply = self.refusal(graph, id_, 405, "invalid_request_error", "method_not_allowed", message)
             reply.headers.append((b"allow", b"POST"))
             return reply
-        if path in _LATER:
-            message = f"This version does not serve {_LATER[path]} at {path}; use /v1/chat/completions."
-        elif _PREFIX + path in _MODEL_PATHS:
+        if _PREFIX + path in _MODEL_PATHS:
             message = f"Nothing is served at {path}; did you mean {_PREFIX}{path}? A client's base_url ends in /v1."
         else:
             message = f"Nothing is served at {path}."

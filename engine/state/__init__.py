@@ -1,6 +1,7 @@
 """Live facts, keyed by stable ids; they outlive graphs."""
 
+from .conversations import Conversations
 from .retry_budget import RetryBudget
 from .state import State
 
-__all__ = ["RetryBudget", "State"]
+__all__ = ["Conversations", "RetryBudget", "State"]

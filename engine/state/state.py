@@ -6,18 +6,21 @@ from collections.abc import Mapping
 
 from engine.graph import Graph
 
+from .conversations import Conversations
 from .retry_budget import RetryBudget
 
 
 class State:
-    """What the engine knows of the moment: requests under way by target id, retry budgets by route name.
+    """What the engine knows of the moment: requests under way by target id, retry budgets by route name, who keeps
+    which conversation.
 
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_in_flight")
+    __slots__ = ("_budgets", "_in_flight", "conversations")
 
     def __init__(self) -> None:
+        self.conversations = Conversations()
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
 

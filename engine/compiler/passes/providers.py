@@ -78,7 +78,10 @@ def _provider(model: ProviderDoc) -> Provider:
             drop=frozenset(quirks.drop),
             set=encode_params(quirks.set),
             stream_usage=quirks.stream_usage,
+            paths=MappingProxyType(dict(sorted(quirks.paths.items()))),
+            roles=MappingProxyType(dict(sorted(quirks.roles.items()))),
         ),
+        also_speaks=tuple(sorted(set(model.also_speaks) - {model.dialect})),
         limits=tuple(MappingProxyType(rate.model_dump(exclude_none=True)) for rate in model.limits),
     )
 
@@ -112,8 +115,10 @@ def _price(declared: Any) -> Price:
 def _check(model: ProviderDoc) -> list[Finding]:
     owner: Owner = ("provider", model.name)
     found = []
-    if model.dialect not in features.AVAILABLE_DIALECTS and model.dialect not in features.installed_dialects():
-        found.append(_dialect(model, owner))
+    spoken = [(model.dialect, ("dialect",)), *((d, ("also_speaks", i)) for i, d in enumerate(model.also_speaks))]
+    for name, path in spoken:
+        if name not in features.DIALECTS and name not in features.installed_dialects():
+            found.append(_dialect(model, name, owner, path))
     if model.transport not in features.AVAILABLE_TRANSPORTS:
         found.append(_unavailable(owner, ("transport",), f"transport {model.transport}", features.INSTEAD["transport"]))
     if model.auth.scheme not in features.AVAILABLE_SCHEMES:
@@ -126,14 +131,12 @@ def _check(model: ProviderDoc) -> list[Finding]:
     return found
 
 
-def _dialect(model: ProviderDoc, owner: Owner) -> Finding:
-    if model.dialect in features.DIALECTS:
-        return _unavailable(owner, ("dialect",), f"dialect {model.dialect}", features.INSTEAD["dialect"])
+def _dialect(model: ProviderDoc, name: str, owner: Owner, path: tuple[str | int, ...]) -> Finding:
     known = (*features.DIALECTS, *features.installed_dialects())
-    near = did_you_mean(model.dialect, known)
+    near = did_you_mean(name, known)
     hint = f'did you mean "{near}"?' if near else f"the dialects are {', '.join(known)}"
-    summary = f'provider "{model.name}" speaks unknown dialect "{model.dialect}"'
-    return Finding("R305", owner, ("dialect",), summary, label="no such dialect", hint=hint)
+    summary = f'provider "{model.name}" speaks unknown dialect "{name}"'
+    return Finding("R305", owner, path, summary, label="no such dialect", hint=hint)
 
 
 def _unavailable(owner: Owner, path: tuple[str, ...], what: str, hint: str) -> Finding:

@@ -23,6 +23,7 @@ class ChatStream:
     stream ended as it should with ``[DONE]``, or, for services that send none, with a finish reason before the close.
     """
 
+    conversation = ""
     __slots__ = (
         "_finish",
         "_held",
@@ -151,6 +152,7 @@ class ChatStream:
 class RelayStream:
     """Follows a stream of an endpoint that is only relayed: what arrives is passed on, and its close is its end."""
 
+    conversation = ""
     __slots__ = ("committed", "ended", "failure", "usage")
 
     def __init__(self) -> None:

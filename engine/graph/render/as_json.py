@@ -167,6 +167,7 @@ def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
         "digest": graph.node_digests.get(f"provider:{provider.name}"),
         "category": provider.category,
         "dialect": provider.dialect,
+        "also_speaks": list(provider.also_speaks),
         "transport": provider.transport,
         "base_url": public_url(provider.base_url),
         "auth": {
@@ -181,6 +182,8 @@ def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
             "drop": sorted(quirks.drop),
             "set": _json_pairs(quirks.set),
             "stream_usage": quirks.stream_usage,
+            "paths": _plain(quirks.paths),
+            "roles": _plain(quirks.roles),
         },
         "limits": _plain(provider.limits),
     }
