@@ -21,7 +21,6 @@ DIALECTS = (
     "ollama",
 )
 AVAILABLE_TRANSPORTS = frozenset({"http"})
-AVAILABLE_SCHEMES = frozenset({"none", "bearer", "header", "caller"})
 AVAILABLE_BALANCES = frozenset({"weighted", "hash", "least_busy"})
 AVAILABLE_STORES = frozenset({"memory"})
 
@@ -29,7 +28,6 @@ AVAILABLE_STORES = frozenset({"memory"})
 INSTEAD: Mapping[str, str] = MappingProxyType(
     {
         "transport": "use `transport: http`",
-        "scheme": "use `scheme: bearer` or `scheme: header` with a secret, or `scheme: caller`",
         "by": "use `by: least_busy`, `by: weighted` or `by: hash`",
         "mirror": "write the mirror's `step` alone; requests are served by that step only",
         "hedge": "use `fallback` with the same steps and a shorter `timeouts.first_token`",

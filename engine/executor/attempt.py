@@ -22,14 +22,15 @@ SHORTEST_SECRET = 8
 NO_CREDENTIAL = Verdict(OutcomeClass.UNAUTHORIZED, detail="there is no credential to send")
 
 
-def outgoing(run: Run, client: ProviderClient, request: WireRequest) -> list[tuple[str, str]] | None:
+def outgoing(run: Run, client: ProviderClient, request: WireRequest, url: str) -> list[tuple[str, str]] | None:
     """The headers to send: the dialect's, the provider's own, its credential; ``None`` where that is missing."""
     credential = client.credential.headers(run.call.authorization, run.clock())
     if credential is None:
         return None
     own = client.own_headers
     usual = [pair for pair in request.headers if pair[0] not in own] if own else request.headers
-    return [*usual, *client.headers, *credential]
+    headers = [*usual, *client.headers, *credential]
+    return headers if credential else [*headers, *client.credential.sign(request.method, url, headers, request.body)]
 
 
 def without_secrets(verdict: Verdict, client: ProviderClient, run: Run) -> Verdict:
@@ -58,18 +59,19 @@ async def plain_attempt(
     run: Run, client: ProviderClient, way: Way, step: TargetStep, request: WireRequest
 ) -> Reply | Verdict:
     """The reply if the target served, else the verdict; recorded either way."""
-    headers = outgoing(run, client, request)
     began = run.clock()
-    if headers is None:
-        run.record(step, NO_CREDENTIAL, began, None)
-        return NO_CREDENTIAL
+    url = way.base + request.path
     limits = step.timeouts
     run.state.enter(step.target.id)
     run.arm(min(run.deadline, began + limits.attempt))
     try:
-        answer = await client.transport(limits.connect).send(
-            request.method, way.base + request.path, headers, request.body
-        )
+        if client.credential.due(began):
+            await client.credential.refresh(began)
+        headers = outgoing(run, client, request, url)
+        if headers is None:
+            run.record(step, NO_CREDENTIAL, began, None)
+            return NO_CREDENTIAL
+        answer = await client.transport(limits.connect).send(request.method, url, headers, request.body)
     except TransportError as problem:
         verdict = unreachable(problem)
         run.record(step, verdict, began, None)

@@ -17,7 +17,7 @@ from engine.exchange import Shape
 from engine.graph import Graph, Provider, Settings, TargetStep, Timeouts
 from engine.state import State
 
-from .credentials import Credential
+from .credentials import Credential, credential_of
 from .transport import Transport, TransportOptions
 from .transport_pyreqwest import PyreqwestTransport
 
@@ -68,7 +68,7 @@ class ProviderClient:
         self.dialect = dialects()[provider.dialect]
         self.speaks = frozenset({provider.dialect, *provider.also_speaks})
         self._ways: dict[tuple[str, str], Way | None] = {}
-        self.credential = Credential(provider.auth, environ)
+        self.credential: Credential = credential_of(provider.auth, provider.base_url, environ)
         self.headers = tuple((name.lower(), value) for name, value in provider.headers)
         self.own_headers = frozenset(name for name, _ in self.headers)
         self.holders = 0
@@ -222,8 +222,9 @@ def _shape(step: TargetStep) -> Shape:
 
 def _client_key(provider: Provider, settings: Settings, ca_pem: bytes | None) -> tuple[Any, ...]:
     auth = provider.auth
-    secret = (auth.secret.kind, auth.secret.name) if auth.secret else None
-    credential = (auth.scheme, auth.header, secret)
+    refs = [ref and (ref.kind, ref.name, ref.command) for ref in (auth.secret, auth.access_key, auth.session_token)]
+    names = (auth.region, auth.service, auth.tenant, auth.client_id, auth.audience)
+    credential = (auth.scheme, auth.header, *refs, *names)
     return (
         provider.base_url,
         provider.dialect,

@@ -30,20 +30,21 @@ async def stream_attempt(
     run: Run, client: ProviderClient, way: Way, step: TargetStep, request: WireRequest
 ) -> StreamReply | Verdict:
     """The stream once its first output is there, else the verdict, recorded."""
-    headers = outgoing(run, client, request)
     began = run.clock()
-    if headers is None:
-        run.record(step, NO_CREDENTIAL, began, None)
-        return NO_CREDENTIAL
+    url = way.base + request.path
     limits = step.timeouts
     run.state.enter(step.target.id)
     run.arm(min(run.deadline, began + limits.first_token))
     answer: StreamAnswer | None = None
     committed = False
     try:
-        transport = client.transport(limits.connect)
-        answer = await transport.open(request.method, way.base + request.path, headers, request.body)
-        started = await _start(run, client, way, answer)
+        if client.credential.due(began):
+            await client.credential.refresh(began)
+        headers = outgoing(run, client, request, url)
+        started: tuple[StreamDecoder, bytes] | Verdict = NO_CREDENTIAL
+        if headers is not None:
+            answer = await client.transport(limits.connect).open(request.method, url, headers, request.body)
+            started = await _start(run, client, way, answer)
         committed = not isinstance(started, Verdict)
     except TransportError as problem:
         started = unreachable(problem)

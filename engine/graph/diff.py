@@ -120,7 +120,10 @@ def _provider_rows(graph: Graph, name: str) -> _Rows:
     auth: Auth = provider.auth
     rows["auth.scheme"] = _row("scheme", auth.scheme)
     rows["auth.header"] = _row("header", auth.header)
-    rows["auth.secret"] = (_secret(auth.secret), _secret(auth.secret))
+    for field in ("region", "service", "tenant", "client_id", "audience"):
+        rows[f"auth.{field}"] = _row(field, getattr(auth, field))
+    for field in ("secret", "access_key", "session_token"):
+        rows[f"auth.{field}"] = (_secret(getattr(auth, field)), _secret(getattr(auth, field)))
     rows |= _plain_rows(provider.labels, "labels")
     rows |= {f"headers.{header}": (value, HIDDEN) for header, value in provider.headers}
     quirks: Quirks = provider.quirks
@@ -136,7 +139,7 @@ def _provider_rows(graph: Graph, name: str) -> _Rows:
 
 
 def _secret(secret: SecretRef | None) -> str:
-    return "none" if secret is None else f"{secret.kind} {secret.name}"
+    return "none" if secret is None else f"{secret.kind} {' '.join(secret.command) or secret.name}"
 
 
 def _target_rows(graph: Graph, name: str) -> _Rows:

@@ -26,19 +26,31 @@ def _empty() -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SecretRef:
-    """Where a secret is, never what it is: an environment variable's name or a file's path."""
+    """Where a secret is, never what it is: an environment variable's name, a file's path, or a command's words."""
 
-    kind: Literal["env", "file"]
+    kind: Literal["env", "file", "command"]
     name: str
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Auth:
-    """How requests to a provider are authenticated; ``header`` names the header of the ``header`` scheme."""
+    """How requests to a provider are authenticated; ``header`` names the header of the ``header`` scheme.
+
+    ``access_key``, ``session_token``, ``region`` and ``service`` belong to the scheme ``aws``, ``tenant`` and
+    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for.
+    """
 
     scheme: str
     secret: SecretRef | None = None
     header: str | None = None
+    access_key: SecretRef | None = None
+    session_token: SecretRef | None = None
+    region: str | None = None
+    service: str | None = None
+    tenant: str | None = None
+    client_id: str | None = None
+    audience: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

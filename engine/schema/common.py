@@ -172,7 +172,7 @@ Json = Annotated[JsonValue, WithJsonSchema({})]
 
 
 class Secret(Model):
-    """Where a secret is found when the engine starts: exactly one of an environment variable or a file."""
+    """Where a secret is found: exactly one of an environment variable, a file, or a command that prints it."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
@@ -185,9 +185,16 @@ class Secret(Model):
         examples=["/run/secrets/service"],
     )
 
+    command: Opt[Annotated[list[Text], Field(min_length=1)]] = Field(
+        default=None,
+        description="Program and arguments that print the secret: run at the first request and every five minutes "
+        "from then on, not through a shell.",
+        examples=[["vault", "read", "-field=key", "secret/service"]],
+    )
+
     def model_post_init(self, context: Any) -> None:
-        if (self.env is None) == (self.file is None):
-            raise PydanticCustomError("secret", "exactly one of env and file is needed")
+        if sum(place is not None for place in (self.env, self.file, self.command)) != 1:
+            raise PydanticCustomError("secret", "exactly one of env, file and command is needed")
 
 
 def parse_size(size: str | int) -> int:

@@ -100,7 +100,12 @@ class AuthAws(AuthBase):
     """Requests are signed with AWS Signature Version 4."""
 
     scheme: Literal["aws"] = Field(description="Requests are signed with AWS Signature Version 4.")
-    region: Opt[Name] = Field(default=None, description="Region to sign for; by default read from the environment.")
+    region: Opt[Name] = Field(
+        default=None, description="Region to sign for; by default the one in `base_url`'s host, else the environment's."
+    )
+    service: Opt[Name] = Field(
+        default=None, description="Service to sign for; by default told by `base_url`'s host.", examples=["bedrock"]
+    )
     access_key: Opt[Secret] = Field(
         default=None, description="The access key's id; by default the environment's credentials are used."
     )
@@ -129,6 +134,9 @@ class AuthGoogle(AuthBase):
     secret: Opt[Secret] = Field(
         default=None, description="A service account's JSON key; by default the application's default credentials."
     )
+    audience: Opt[Text] = Field(
+        default=None, description="Scope to ask tokens for; by default that of Google's cloud services."
+    )
 
 
 class AuthEntra(AuthBase):
@@ -141,6 +149,9 @@ class AuthEntra(AuthBase):
     )
     secret: Opt[Secret] = Field(
         default=None, description="The client's secret; by default the managed identity is used."
+    )
+    audience: Opt[Text] = Field(
+        default=None, description="Scope to ask tokens for; by default that of Azure's AI services."
     )
 
 

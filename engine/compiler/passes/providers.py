@@ -59,7 +59,25 @@ def secret_of(secret: Secret | None) -> SecretRef | None:
     """The reference to a secret."""
     if secret is None:
         return None
+    if secret.command is not None:
+        return SecretRef("command", secret.command[0], tuple(secret.command))
     return SecretRef("env", secret.env) if secret.env is not None else SecretRef("file", secret.file or "")
+
+
+def _auth(model: ProviderDoc) -> Auth:
+    said = model.auth
+    return Auth(
+        scheme=said.scheme,
+        secret=secret_of(said.secret_ref),
+        header=said.header_name,
+        access_key=secret_of(getattr(said, "access_key", None)),
+        session_token=secret_of(getattr(said, "session_token", None)),
+        region=getattr(said, "region", None),
+        service=getattr(said, "service", None),
+        tenant=getattr(said, "tenant", None),
+        client_id=getattr(said, "client_id", None),
+        audience=getattr(said, "audience", None),
+    )
 
 
 def _provider(model: ProviderDoc) -> Provider:
@@ -70,7 +88,7 @@ def _provider(model: ProviderDoc) -> Provider:
         dialect=model.dialect,
         base_url=(model.base_url or "").rstrip("/"),
         transport=model.transport,
-        auth=Auth(model.auth.scheme, secret_of(model.auth.secret_ref), model.auth.header_name),
+        auth=_auth(model),
         labels=MappingProxyType(dict(sorted(model.labels.items()))),
         headers=tuple(sorted((name.lower(), value) for name, value in model.headers.items())),
         quirks=Quirks(
@@ -121,9 +139,6 @@ def _check(model: ProviderDoc) -> list[Finding]:
             found.append(_dialect(model, name, owner, path))
     if model.transport not in features.AVAILABLE_TRANSPORTS:
         found.append(_unavailable(owner, ("transport",), f"transport {model.transport}", features.INSTEAD["transport"]))
-    if model.auth.scheme not in features.AVAILABLE_SCHEMES:
-        what = f"the {model.auth.scheme} way to authenticate"
-        found.append(_unavailable(owner, ("auth", "scheme"), what, features.INSTEAD["scheme"]))
     if model.limits:
         summary = f'the limits of provider "{model.name}" are checked but not acted on yet'
         hint = "expect 429 replies from the provider where it has such limits; they fail over"
