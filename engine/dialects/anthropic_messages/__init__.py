@@ -1,0 +1,120 @@
+"""Anthropic's Messages, which Claude models speak on every cloud and several other services beside their own protocol.
+
+Fields, blocks and events are those of Anthropic's API reference (version 2023-06-01; a client's own
+``anthropic-version`` and ``anthropic-beta`` are passed on). ``max_tokens``, which the protocol demands, is the
+request's, else the model's ``max_output``, else :data:`engine.dialects.claude.MAX_TOKENS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from engine.dialects.link import JSON, path_of, spliced
+from engine.dialects.protocol import ChatCodec, Codec, EventReader, EventWriter, Written
+from engine.dialects.registry import dialect
+from engine.dialects.splice import Relay
+from engine.exchange import Call, Header, Shape, StreamDecoder, Verdict, WireRequest
+from engine.exchange.canonical import ChatReply, ChatRequest
+
+from . import errors
+from .decode import decode_reply
+from .reader import Reader
+from .reply import read_reply, write_reply
+from .request_read import read_request
+from .request_write import write_request
+from .writer import Writer
+
+VERSION = "2023-06-01"
+_VERSION = "anthropic-version"
+_BETA = "anthropic-beta"
+_PATHS = MappingProxyType({"chat": "/messages", "count_tokens": "/messages/count_tokens"})
+#: What a stream lacks that ended with a stop reason and no more.
+_END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_encode = msgspec.json.encode
+
+
+class Chat:
+    """Messages, both ways."""
+
+    def read_request(self, body: dict[str, Any]) -> ChatRequest:
+        """See :func:`engine.dialects.anthropic_messages.request_read.read_request`."""
+        return read_request(body)
+
+    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
+        """See :func:`engine.dialects.anthropic_messages.request_write.write_request`."""
+        return write_request(request, shape)
+
+    def read_reply(self, body: bytes) -> ChatReply | Verdict:
+        """See :func:`engine.dialects.anthropic_messages.reply.read_reply`."""
+        return read_reply(body)
+
+    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
+        """See :func:`engine.dialects.anthropic_messages.reply.write_reply`."""
+        return write_reply(reply, asked)
+
+    def reader(self) -> EventReader:
+        """A :class:`Reader`."""
+        return Reader()
+
+    def writer(self, asked: ChatRequest) -> EventWriter:
+        """A :class:`Writer`."""
+        return Writer(asked)
+
+
+@dialect("anthropic-messages")
+class AnthropicMessages:
+    """The protocol of ``/v1/messages`` and ``/v1/messages/count_tokens``."""
+
+    name = "anthropic-messages"
+    prefix = "/v1"
+    headers: tuple[tuple[str, str], ...] = ((_VERSION, VERSION),)
+    lacks: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = MappingProxyType({"max_completion_tokens": "max_tokens", "stop": "stop_sequences"})
+    chat: ChatCodec | None = Chat()
+    codecs: Mapping[str, Codec] = MappingProxyType({})
+
+    def path(self, kind: str, model: str, stream: bool) -> str:
+        """The same for every model."""
+        return _PATHS[kind]
+
+    def classify(self, status: int, header: Header, body: bytes, now: float) -> Verdict:
+        """See :func:`engine.dialects.anthropic_messages.errors.classify`."""
+        return errors.classify(status, header, body, now)
+
+    def encode(self, call: Call, shape: Shape) -> WireRequest:
+        """The client's body with the model's name, the overrides and the provider's quirks spliced in."""
+        path = path_of(call.path, call.kind, shape, call.stream)
+        version = call.headers.get(_VERSION)
+        beta = call.headers.get(_BETA)
+        own = [(_VERSION, version if version is not None else VERSION)]
+        if beta is not None:
+            own.append((_BETA, beta))
+        if call.body is None:
+            return WireRequest(call.method, path, (("content-type", call.content_type), *own), call.raw)
+        body, dropped = spliced(call, shape, self.aliases)
+        stop = body.get("stop_sequences")
+        if stop is not None and bytes(stop)[:1] == b'"':  # a policy's ``stop`` may be a single text
+            body["stop_sequences"] = Raw(b"[%b]" % bytes(stop))
+        body.update(shape.always)
+        return WireRequest(call.method, path, (*JSON, *own), _encode(body), dropped)
+
+    def decode(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
+        """See :func:`engine.dialects.anthropic_messages.decode.decode_reply`."""
+        return decode_reply(call.kind, body), body
+
+    def stream(self, call: Call, header: Header) -> StreamDecoder:
+        """A decoder that relays byte for byte."""
+        return Relay(Reader(), _END)
+
+    def error_body(self, status: int, error: Mapping[str, Any], request_id: str) -> bytes:
+        """``{"type": "error", "error": {...}, "request_id": ...}``."""
+        return errors.error_body(status, error, request_id)
+
+    def error_event(self, status: int, error: Mapping[str, Any], request_id: str) -> bytes:
+        """``event: error``, which Anthropic's SDKs raise."""
+        return errors.error_event(status, error, request_id)
