@@ -264,6 +264,26 @@ class Key:
     routes: tuple[str, ...] = ()
     """Names or globs of the routes it may use; empty is all."""
     metadata: Mapping[str, str] = field(default_factory=_empty)
+    expires: float | None = None
+    """Unix time from which it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose signed tokens are accepted from clients, and what they may do with them."""
+
+    name: str
+    issuer: str
+    audience: str
+    keys_url: str | None = None
+    keys_file: str | None = None
+    algorithms: tuple[str, ...] = ()
+    user: str = "sub"
+    """The claim that names the caller."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """(metadata name, claim), sorted."""
+    scopes: frozenset[str] = frozenset()
+    routes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,3 +300,4 @@ class Settings:
     proxy: str | None = None
     ca_file: str | None = None
     access_log: bool = True
+    issuers: tuple[Issuer, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .access import KeyDoc, SettingsDoc
+from .access import KeyDoc, SettingsDoc, TokenIssuer
 from .common import Secret, parse_size
 from .export import SCHEMAS, check_schemas, write_schemas
 from .kinds import MODELS, Declaration
@@ -27,6 +27,7 @@ __all__ = [
     "Secret",
     "SettingsDoc",
     "TestDoc",
+    "TokenIssuer",
     "check_schemas",
     "parse_size",
     "validate",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
 from .common import (
     SHA256_PATTERN,
@@ -136,6 +137,56 @@ class LedgerStore(Model):
     )
 
 
+class TokenKeys(Model):
+    """Where an issuer's public keys are (a JSON Web Key Set, RFC 7517): exactly one of an address or a file."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    url: Opt[Url] = Field(
+        default=None,
+        description="Address of the key set.",
+        examples=["https://login.example.com/.well-known/jwks.json"],
+    )
+    file: Opt[Text] = Field(default=None, description="Path of a file that holds the key set.")
+
+    def model_post_init(self, context: Any) -> None:
+        if (self.url is None) == (self.file is None):
+            raise PydanticCustomError("token_keys", "exactly one of url and file is needed")
+
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+
+
+class TokenIssuer(Model):
+    """Whose signed tokens (JWT, OpenID Connect) clients may bring instead of a key, and what they may do with them."""
+
+    name: Name = Field(
+        description="Its name; a caller's attribute `key` is this, a colon and who it is.", examples=["sso"]
+    )
+    issuer: Text = Field(description="The claim `iss` of its tokens.", examples=["https://login.example.com/"])
+    audience: Text = Field(description="The claim `aud` that tokens for this gateway have.", examples=["interlock"])
+    keys: TokenKeys = Field(description="Where its public keys are.")
+    algorithms: Annotated[list[Algorithm], Field(min_length=1)] = Field(
+        default=["RS256", "ES256", "EdDSA"], description="Signature algorithms that are accepted."
+    )
+    user: Text = Field(default="sub", description="The claim that says who the caller is.")
+    metadata: dict[Name, Text] = Field(
+        default={}, description="Metadata taken from claims, trusted: `{team: department}`."
+    )
+    scopes: Annotated[list[Literal["use", "read", "admin"]], Field(min_length=1)] = Field(
+        default=["use"], description="What its callers may do."
+    )
+    routes: Opt[Annotated[list[Glob], Field(min_length=1)]] = Field(
+        default=None, description="Names or globs of the routes its callers may use; by default all."
+    )
+
+
+class Clients(Model):
+    """How clients prove who they are, besides keys."""
+
+    tokens: list[TokenIssuer] = Field(default=[], description="Issuers of signed tokens.")
+
+
 class SettingsDoc(Model):
     """How the server itself behaves; a configuration has at most one."""
 
@@ -147,6 +198,7 @@ class SettingsDoc(Model):
     drain: Opt[Duration] = Field(
         default=None, description="How long requests under way may take to end at shutdown; 30s by default."
     )
+    clients: Clients = Field(default=Clients(), description="How clients prove who they are, besides keys.")
     reload: Reload = Field(default=Reload(), description="How edits of the configuration are noticed.")
     upstream: Upstream = Field(default=Upstream(), description="How providers are reached.")
     telemetry: Telemetry = Field(default=Telemetry(), description="What is told about requests.")

@@ -9,9 +9,9 @@ from engine.errors import RequestError
 from engine.exchange import Call
 from engine.executor.intake import SURFACES, BadRequestError, make_call, request_id
 from engine.executor.reply import Headers, Reply, StreamReply, error_reply
-from engine.graph import Graph
+from engine.graph import Graph, Key
 
-from .access import USE, DeniedError, authorize
+from .access import USE, Access, DeniedError, UnverifiedError
 from .management import ROUTES, Asked
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _PREFIX = "/v1"
 _MODEL_PATHS = {_PREFIX + path: path for path in SURFACES}
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+
+_EXPIRED = DeniedError(401, "invalid_token", "This token has expired.")
 
 Raw = Iterable[tuple[bytes, bytes]]
 #: Called with (method, path, status, seconds, reply) for requests that no route had a part in.
@@ -31,6 +33,7 @@ class Front:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._access = Access()
 
     @property
     def max_body(self) -> int:
@@ -56,8 +59,23 @@ class Front:
             return self._manage(graph, method, path, query, fields, body, id_)
         try:
             return self._engine.serve(self._call(graph, endpoint, body, fields, id_))
+        except UnverifiedError as unverified:
+            return self._verified(graph, unverified.token, endpoint, body, fields, id_)
         except (BadRequestError, DeniedError) as problem:
             return self._refused(graph, id_, problem, SURFACES[endpoint].front)
+
+    async def _verified(
+        self, graph: Graph, token: str, endpoint: str, body: bytes, fields: Mapping[str, str], id_: str
+    ) -> Reply | StreamReply:
+        """Serve a caller whose token has to be verified first."""
+        try:
+            await self._access.verify(graph, token)
+            call = self._call(graph, endpoint, body, fields, id_)
+        except (BadRequestError, DeniedError) as problem:
+            return self._refused(graph, id_, problem, SURFACES[endpoint].front)
+        except UnverifiedError:
+            return self._refused(graph, id_, _EXPIRED, SURFACES[endpoint].front)
+        return await self._engine.serve(call)
 
     def _refused(
         self, graph: Graph, id_: str, problem: BadRequestError | DeniedError, speaks: str = "openai-chat"
@@ -75,7 +93,7 @@ class Front:
         return reply
 
     def _call(self, graph: Graph, endpoint: str, body: bytes, fields: Mapping[str, str], id_: str) -> Call:
-        key = authorize(graph, fields, USE)
+        key = self._access.authorize(graph, fields, USE)
         call = make_call(endpoint, body, fields, id_=id_, key=key, max_depth=graph.settings.max_depth)
         if key is None:
             # Where the configuration has keys of its own, the caller's secret is ours and goes no further.
@@ -104,7 +122,7 @@ class Front:
             return reply
         scope, function = handler
         try:
-            key = authorize(graph, fields, scope) if scope else None
+            key = await self._allowed(graph, fields, scope) if scope else None
             asked = Asked(self._engine, graph, key, query, fields, body, argument)
             status, content_type, content = await function(asked)
         except (BadRequestError, DeniedError) as problem:
@@ -114,6 +132,16 @@ class Front:
         headers = self.headers(graph, id_)
         headers.append((b"content-type", content_type.encode()))
         return Reply(status, headers, b"" if method == "HEAD" else content)
+
+    async def _allowed(self, graph: Graph, fields: Mapping[str, str], scope: str) -> Key | None:
+        try:
+            return self._access.authorize(graph, fields, scope)
+        except UnverifiedError as unverified:
+            await self._access.verify(graph, unverified.token)
+        try:
+            return self._access.authorize(graph, fields, scope)
+        except UnverifiedError:
+            raise _EXPIRED from None
 
     def _unknown(self, graph: Graph, path: str, id_: str) -> Reply:
         if path in _MODEL_PATHS:

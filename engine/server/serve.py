@@ -124,7 +124,7 @@ def refuse_address(graph: Graph, host: str) -> str:
 
     Without keys everyone who can connect may do everything, so that only this machine may connect.
     """
-    if graph.keys or is_loopback(host):
+    if graph.keys or graph.settings.issuers or is_loopback(host):
         return ""
     return (
         f"refusing to listen on {host!r}: this configuration has no key document, so everyone who can connect could "

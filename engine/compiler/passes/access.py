@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from engine.graph import Key, Settings
+from engine.graph import Issuer, Key, Settings
 from engine.graph.globs import is_glob, matcher
-from engine.schema import SettingsDoc, parse_size
+from engine.schema import SettingsDoc, TokenIssuer, parse_size
 from engine.units import parse_duration
 
 from .. import features, references
@@ -20,11 +21,7 @@ def run(work: Work) -> None:
         model = declared.model
         owner: Owner = ("key", name)
         for i, pattern in enumerate(model.routes or ()):
-            _check_route(work, pattern, owner, i)
-        if model.expires is not None:
-            summary = f'the day on which key "{name}" expires is checked but not acted on yet'
-            hint = "remove the document on that day"
-            work.find("W905", owner, ("expires",), summary, label="the key stays valid", hint=hint, key=True)
+            _check_route(work, pattern, owner, ("routes", i))
         first = work.keys.get(model.sha256)
         if first is not None:
             summary = f'keys "{first.name}" and "{name}" have the same secret'
@@ -38,16 +35,22 @@ def run(work: Work) -> None:
             frozenset(model.scopes),
             tuple(sorted(set(model.routes or ()))),
             MappingProxyType(dict(sorted(model.metadata.items()))),
+            None if model.expires is None else _midnight(model.expires),
         )
     _settings(work)
 
 
-def _check_route(work: Work, pattern: str, owner: Owner, i: int) -> None:
+def _midnight(day: str) -> float:
+    """The Unix time at which this day begins in UTC."""
+    return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
+
+
+def _check_route(work: Work, pattern: str, owner: Owner, path: tuple[str | int, ...]) -> None:
     if not is_glob(pattern):
         if pattern not in work.declared.route:
-            references.unknown(work, "route", pattern, owner, ("routes", i))
+            references.unknown(work, "route", pattern, owner, path)
     elif not any(map(matcher(pattern), work.declared.route)):
-        references.nothing(work, "route", pattern, owner, ("routes", i))
+        references.nothing(work, "route", pattern, owner, path)
 
 
 def _settings(work: Work) -> None:
@@ -61,6 +64,9 @@ def _settings(work: Work) -> None:
         owner: Owner = ("settings", other)
         work.find("P403", owner, ("name",), summary, label="one too many", hint=hint, related=(place,))
     model = work.declared.settings[first].model
+    for i, issuer in enumerate(model.clients.tokens):
+        for j, pattern in enumerate(issuer.routes or ()):
+            _check_route(work, pattern, ("settings", first), ("clients", "tokens", i, "routes", j))
     work.settings = (first, _lower(model))
     _not_yet(work, model)
 
@@ -78,8 +84,24 @@ def _lower(model: SettingsDoc) -> Settings:
         "proxy": model.upstream.proxy,
         "ca_file": model.upstream.ca_file,
         "access_log": model.telemetry.access_log,
+        "issuers": tuple(_issuer(issuer) for issuer in sorted(model.clients.tokens, key=lambda issuer: issuer.name)),
     }
     return Settings(**{name: value for name, value in values.items() if value is not None})
+
+
+def _issuer(model: TokenIssuer) -> Issuer:
+    return Issuer(
+        model.name,
+        model.issuer,
+        model.audience,
+        model.keys.url,
+        model.keys.file,
+        tuple(sorted(set(model.algorithms))),
+        model.user,
+        tuple(sorted(model.metadata.items())),
+        frozenset(model.scopes),
+        tuple(sorted(set(model.routes or ()))),
+    )
 
 
 def _not_yet(work: Work, model: SettingsDoc) -> None:

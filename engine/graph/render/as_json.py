@@ -20,6 +20,7 @@ from engine.graph.nodes import (
     Reject,
     Route,
     RouteStep,
+    SecretRef,
     Split,
     Step,
     Switch,
@@ -160,6 +161,14 @@ def _price(price: Price) -> dict[str, Any]:
     return out
 
 
+_AUTH = ("region", "service", "tenant", "client_id", "audience")
+_AUTH_SECRETS = ("access_key", "session_token")
+
+
+def _secret(ref: SecretRef | None) -> dict[str, Any] | None:
+    return None if ref is None else {ref.kind: list(ref.command) or ref.name}
+
+
 def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
     auth, quirks = provider.auth, provider.quirks
     return {
@@ -173,7 +182,9 @@ def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
         "auth": {
             "scheme": auth.scheme,
             "header": auth.header,
-            "secret": None if auth.secret is None else {auth.secret.kind: auth.secret.name},
+            **{name: value for name in _AUTH if (value := getattr(auth, name)) is not None},
+            "secret": _secret(auth.secret),
+            **{name: _secret(ref) for name in _AUTH_SECRETS if (ref := getattr(auth, name)) is not None},
         },
         "labels": _plain(provider.labels),
         "headers": sorted(name for name, _ in provider.headers),
@@ -195,4 +206,5 @@ def _key(graph: Graph, key: Key) -> dict[str, Any]:
         "scopes": sorted(key.scopes),
         "routes": sorted(key.routes),
         "metadata": _plain(key.metadata),
+        "expires": key.expires,
     }
