@@ -21,6 +21,7 @@ LEAST_BUDGET = 1024
 #: ``max_tokens`` where nobody says how much the answer may take: a length that every model allows.
 MAX_TOKENS = 4096
 
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
 _NEWEST = (99, 0)
 _EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 
@@ -154,5 +155,8 @@ def _mid_round(messages: list[Message]) -> bool:
 
 
 def sendable(part: Thinking) -> bool:
-    """Whether the thought can be shown to its maker again: signed, or redacted."""
-    return bool(part.signature or part.redacted)
+    """Whether the thought can be shown to a Claude model again: redacted, or signed as Claude signs (in base64).
+
+    Signatures of other makers, which their dialects mark, would be an error.
+    """
+    return bool(part.redacted or (part.signature and _BASE64.issuperset(part.signature)))

@@ -181,6 +181,8 @@ class ChatRequest(Struct, omit_defaults=True):
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_tokens: int | None = None
+    max_tokens_name: str = ""
+    """What the client called ``max_tokens``, where its protocol has two names for it."""
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None

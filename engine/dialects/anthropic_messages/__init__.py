@@ -23,6 +23,7 @@ from engine.exchange.canonical import ChatReply, ChatRequest
 
 from . import errors
 from .decode import decode_reply
+from .foreign import without_foreign_thoughts
 from .reader import Reader
 from .reply import read_reply, write_reply
 from .request_read import read_request
@@ -97,6 +98,10 @@ class AnthropicMessages:
         if call.body is None:
             return WireRequest(call.method, path, (("content-type", call.content_type), *own), call.raw)
         body, dropped = spliced(call, shape, self.aliases)
+        cleaned = without_foreign_thoughts(body["messages"], shape.name) if "messages" in body else None
+        if cleaned is not None:
+            body["messages"] = cleaned
+            dropped = (*dropped, "reasoning_content")
         stop = body.get("stop_sequences")
         if stop is not None and bytes(stop)[:1] == b'"':  # a policy's ``stop`` may be a single text
             body["stop_sequences"] = Raw(b"[%b]" % bytes(stop))

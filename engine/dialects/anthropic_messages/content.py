@@ -175,8 +175,8 @@ _READERS: dict[str, Callable[[Block], Part | None]] = {
 def write_blocks(parts: list[Part], same: bool, dropped: list[str]) -> list[Block]:
     """The blocks of a request's message.
 
-    ``same`` is whether the request came in this protocol, so that its ``extra`` fields are written back; else they are
-    added to ``dropped``. Empty texts, which the protocol refuses, are left out. Raises ``UncarriedError``.
+    ``same`` is whether the request came in this protocol, so that its ``extra`` fields are written back; ``dropped`` is
+    added to. Empty texts, which the protocol refuses, are left out. Raises ``UncarriedError``.
     """
     blocks = []
     for part in parts:
@@ -197,7 +197,7 @@ def write_block(part: Part, same: bool, dropped: list[str]) -> Block | None:
             "name": part.name,
             "input": arguments_object(part.arguments),
         }
-        return _marked(block, part.cache, part.extra, same, dropped)
+        return _marked(block, part.cache, part.extra, same)
     if isinstance(part, ToolResult):
         return _write_tool_result(part, same, dropped)
     if isinstance(part, Media):
@@ -210,18 +210,15 @@ def write_block(part: Part, same: bool, dropped: list[str]) -> Block | None:
         value: Block = part.value
         return value
     kind = part.value.get("type") if isinstance(part.value, dict) else None
-    dropped.append(f"messages.{kind or 'content'}")
+    dropped.append(kind or "content")
     return None
 
 
-def _marked(block: Block, cache: dict[str, Any] | None, extra: dict[str, Any], same: bool, dropped: list[str]) -> Block:
+def _marked(block: Block, cache: dict[str, Any] | None, extra: dict[str, Any], same: bool) -> Block:
     if cache is not None:
         block["cache_control"] = cache
-    if extra:
-        if same:
-            block.update(extra)
-        else:
-            dropped.extend(f"messages.{name}" for name, value in extra.items() if value is not None)
+    if same:
+        block.update(extra)
     return block
 
 
@@ -233,14 +230,14 @@ def _write_text(part: Text, same: bool, dropped: list[str]) -> Block | None:
         if same:
             block["citations"] = write_citations(part.citations)
         else:
-            dropped.append("messages.annotations")
-    return _marked(block, part.cache, part.extra, same, dropped)
+            dropped.append("annotations")
+    return _marked(block, part.cache, part.extra, same)
 
 
 def _write_thinking(part: Thinking, same: bool, dropped: list[str]) -> Block | None:
     if not same and not sendable(part):
         # Only its maker's signature makes a thought acceptable.
-        dropped.append("messages.reasoning_content")
+        dropped.append("reasoning_content")
         return None
     if part.redacted is not None:
         return {"type": "redacted_thinking", "data": part.redacted, **(part.extra if same else {})}
@@ -257,7 +254,7 @@ def _write_tool_result(part: ToolResult, same: bool, dropped: list[str]) -> Bloc
         block["content"] = plainest(content)
     if part.is_error:
         block["is_error"] = True
-    return _marked(block, part.cache, part.extra, same, dropped)
+    return _marked(block, part.cache, part.extra, same)
 
 
 def plainest(blocks: list[Block]) -> str | list[Block]:
@@ -272,14 +269,14 @@ def _write_media(part: Media, same: bool, dropped: list[str]) -> Block:
     if part.kind == "image":
         block: Block = {"type": "image", "source": _image_source(part, same)}
         if part.detail not in (None, "auto"):
-            dropped.append("messages.detail")
+            dropped.append("detail")
     elif part.kind == "file":
         block = {"type": "document", "source": _document_source(part, same)}
         if part.name:
             block["title"] = part.name
     else:
         raise UncarriedError("messages", f"The protocol of this model's provider carries no {part.kind} input.")
-    return _marked(block, part.cache, part.extra, same, dropped)
+    return _marked(block, part.cache, part.extra, same)
 
 
 def _image_source(part: Media, same: bool) -> Block:

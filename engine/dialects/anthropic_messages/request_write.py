@@ -92,7 +92,8 @@ def _messages(messages: list[Message], same: bool, dropped: list[str]) -> tuple[
             continue
         blocks = write_blocks(message.parts, same, dropped)
         role = "user" if message.role == "tool" else "system" if message.role == "developer" else message.role
-        _note_rest(message, same, dropped)
+        if message.name is not None:
+            dropped.append("name")
         if not blocks:
             continue
         if turns and turns[-1]["role"] == role and role != "system":
@@ -113,18 +114,10 @@ def _messages(messages: list[Message], same: bool, dropped: list[str]) -> tuple[
 
 
 def _instructions(message: Message, same: bool, dropped: list[str]) -> list[dict[str, Any]]:
-    _note_rest(message, same, dropped)
     for part in message.parts:
         if not isinstance(part, Text) and not same:
             raise UncarriedError("messages", "The protocol of this model's provider takes instructions as text only.")
     return write_blocks(message.parts, same, dropped)
-
-
-def _note_rest(message: Message, same: bool, dropped: list[str]) -> None:
-    if message.name is not None:
-        dropped.append("messages.name")
-    if message.extra and not same:
-        dropped.extend(f"messages.{name}" for name, value in message.extra.items() if value is not None)
 
 
 def _strip_end(blocks: list[dict[str, Any]]) -> None:
@@ -174,13 +167,11 @@ def _tool(tool: Tool, model: str, same: bool, dropped: list[str]) -> dict[str, A
     if tool.strict is not None and (same or (tool.strict and takes_strict(model))):
         tree["strict"] = tool.strict
     elif tool.strict:
-        dropped.append("tools.strict")
+        dropped.append("strict")
     if tool.cache is not None:
         tree["cache_control"] = tool.cache
     if same:
         tree.update(tool.extra)
-    else:
-        dropped.extend(f"tools.{name}" for name, value in tool.extra.items() if value is not None)
     return tree
 
 
