@@ -55,8 +55,8 @@ def quiet() -> Iterator[None]:
 def _age_young_objects() -> None:
     """Move what was allocated meanwhile to the oldest generation, which costs nothing.
 
-    Otherwise the very next allocation would start a collection that walks all of it. The price: what is garbage among it
-    by then, and in a cycle, stays until the next full collection, so heavy work had better not leave much of that.
+    Otherwise the very next allocation would start a collection that walks all of it. The price: what is garbage among
+    it by then, and in a cycle, stays until the next full collection, so heavy work had better not leave much of that.
     """
     frozen = gc.get_freeze_count()
     gc.freeze()

@@ -76,7 +76,8 @@ async def _serve(engine: Engine, access_log: AccessLog, host: str | None, port: 
                 listener = _listen(address, port if port is not None else settings.port)
             except OSError as problem:
                 where = f"{address}:{port if port is not None else settings.port}"
-                return _fail(f"cannot listen on {where}: {problem.strerror}; free the port or name another with --port")
+                remedy = "free the port, or name another with --port"
+                return _fail(f"cannot listen on {where}: {problem.strerror}", remedy)
             engine.object_to(lambda graph: refuse_address(graph, address))
             await _run(engine, access_log, listener, log_level)
             return 0
@@ -128,7 +129,7 @@ def refuse_address(graph: Graph, host: str) -> str:
         return ""
     return (
         f"refusing to listen on {host!r}: this configuration has no key document, so everyone who can connect could "
-        "use it and change it; add a key ('interlock key NAME' prints one) or listen on 127.0.0.1"
+        "use it; add a key ('interlock key NAME' prints one) or listen on 127.0.0.1"
     )
 
 
@@ -157,6 +158,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _fail(message: str) -> int:
-    sys.stderr.write(f"interlock: {message}\n")
+def _fail(message: str, *hints: str) -> int:
+    """Exit status 1, with what went wrong on standard error in the shape of the compiler's findings."""
+    sys.stderr.write("\n  = ".join([f"error: {message}", *hints]) + "\n")
     return 1
