@@ -49,7 +49,10 @@ def run_server(
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    access_log = AccessLog()
+    # Every moved file would be a line of its own; what becomes of an edit is in our log.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    # An edit of the settings counts from the next request on.
+    access_log = AccessLog(wanted=lambda: not engine.ready() or engine.graph.settings.access_log)
     engine = Engine.open(config, overlays=overlays, last_good=last_good, watch=watch, observers=[access_log])
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(engine, access_log, host, port, log_level))
@@ -91,12 +94,11 @@ async def _serve(engine: Engine, access_log: AccessLog, host: str | None, port: 
 
 
 async def _run(engine: Engine, access_log: AccessLog, listener: socket.socket, log_level: str) -> None:
-    aside = access_log.aside if engine.graph.settings.access_log else None
     front = Front(engine)
     loop = asyncio.get_running_loop()
 
     def connection(*, server_state: ServerState, **_: object) -> Http11:
-        return Http11(front, server_state, loop, aside)
+        return Http11(front, server_state, loop, access_log.aside)
 
     config = uvicorn.Config(
         App(engine),  # uvicorn wants an application; connections go to the front themselves
