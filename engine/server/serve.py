@@ -7,9 +7,10 @@ import contextlib
 import gc
 import ipaddress
 import logging
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -112,7 +113,7 @@ async def _run(engine: Engine, access_log: AccessLog, listener: socket.socket, l
         log_level=log_level,
         timeout_graceful_shutdown=max(1, round(engine.graph.settings.drain)),
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     # What is loaded by now stays: the collector need not walk through it again while requests are served.
     gc.collect()
     gc.freeze()
@@ -120,6 +121,20 @@ async def _run(engine: Engine, access_log: AccessLog, listener: socket.socket, l
     shown = f"[{name[0]}]" if ":" in name[0] else name[0]
     _log.info("serving %s on http://%s:%d", engine.graph.fingerprint, shown, name[1])
     await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends where it was started. uvicorn's own raises the signal that ended it once more, which would end the process
+    before connections to providers are closed and the last lines of the access log are written."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def refuse_address(graph: Graph, host: str) -> str:
