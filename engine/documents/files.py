@@ -158,6 +158,10 @@ def read(file: File) -> bytes | Diagnostic:
             content = opened.read(LIMITS.file_bytes + 1)
     except OSError as error:
         return unreadable(file.shown, error)
+    if not content:
+        # What is being written is empty first: `render > file` leaves it so for as long as rendering takes.
+        hint = "write a document into it, or remove it; if it is being written, it is read again when it changes"
+        return nowhere(file.shown, "D134", "the file is empty", hint=hint)
     return content if len(content) <= LIMITS.file_bytes else at(file.shown, too_large(len(content)), [""])
 
 
