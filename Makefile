@@ -40,11 +40,9 @@ bench: ## Measure it beside its peers; minutes, and prints tables
 	@$(SETUP) demo test
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: ## Write the generated parts again: JSON Schemas, field tables, the help of the commands
+docs: ## Write the generated parts of the documents again, and what the examples in them print
 	@$(SETUP) demo test
-	@$(BIN)/interlock schema
-	@$(BIN)/python -m engine.schema.tables --write
-	@$(BIN)/python -c "from pathlib import Path; from engine.cli.helptext import refresh; refresh(Path('engine/cli/README.md'))"
+	@$(BIN)/python tests/docs/refresh.py
 
 clean: ## Remove everything that these targets made, .venv included
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/.work

@@ -124,22 +124,25 @@ class Interlock(click.Group):
 
 def _usage_error(error: click.UsageError) -> tuple[str, ...]:
     """The message of a misused command, what was probably meant, its usage line, and where to read more."""
-    hints = []
+    hints: list[str] = []
     if isinstance(error, click.NoSuchOption):
         message = f'there is no option "{error.option_name}"'
-        hints += [f'did you mean "{near}"?' for near in sorted(error.possibilities or ())[:1]]
+        hints.append(nearest(error.option_name, error.possibilities or ()))
     elif isinstance(error, click.MissingParameter) and error.param is not None:
         message = f"{error.param.human_readable_name.upper()} is missing"
     elif isinstance(error, click.BadParameter) and error.param is not None:
-        message = f"{error.param.opts[0]}: {error.message}"
+        reason = error.message.replace("a valid integer range", "a whole number").rstrip(".")
+        message = f"{error.param.opts[0]}: {reason}"
     else:
-        message = error.format_message()
+        message = error.format_message().rstrip(".")
     if error.ctx is None:
         return (message, *hints)
+    if "unexpected extra" in message and error.ctx.command.name == "serve":
+        hints.append("`interlock serve` takes the folder as an option: --config FOLDER")
     usage = " ".join(error.ctx.command.get_usage(error.ctx).split())
     return (
         message,
-        *hints,
+        *filter(None, hints),
         usage.replace("Usage:", "usage:", 1),
         f"`{error.ctx.command_path} --help` explains every option",
     )

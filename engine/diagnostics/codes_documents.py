@@ -259,4 +259,14 @@ CODES_HERE: tuple[Code, ...] = (
         "folder.\n\n"
         "Check the path, and check for links that lead out of the configuration.",
     ),
+    Code(
+        "D134",
+        "error",
+        "the file is empty",
+        "A YAML file has no content at all. Most often it is being written at this moment: a shell that runs "
+        "`render > policies/chat.yaml` empties the file first and fills it when the program has something to say. Read "
+        "as a file without documents, it would take its routes away from everyone until then.\n\n"
+        "Wait for the write to end: a running server reads the file again by itself. If the file is meant to hold "
+        "nothing, remove it, or write a comment into it.",
+    ),
 )

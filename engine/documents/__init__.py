@@ -7,7 +7,7 @@ contains, the answer is documents and diagnostics, in bounded time and memory.
 
 from __future__ import annotations
 
-from engine.documents.files import signature
+from engine.documents.files import folders, signature
 from engine.documents.folder import DocumentCache, Folder
 from engine.documents.headers import NAME_LENGTH, NAME_PATTERN, TEST_NAME_PATTERN
 from engine.documents.limits import LIMITS, Limits
@@ -34,6 +34,7 @@ __all__ = [
     "SourceMap",
     "Span",
     "diagnose",
+    "folders",
     "load_text",
     "merge_patch",
     "place",

@@ -78,32 +78,41 @@ def find(root: str, shown: str, findings: list[Diagnostic]) -> list[File]:
 
 
 def _walk(folder: str, shown: str, findings: list[Diagnostic]) -> Iterator[File]:
-    """Yields the files below ``folder``; linked folders are followed, but none into itself."""
+    """Yields the files below ``folder``."""
+    for _, label, entries in _visit(folder, shown, findings):
+        for entry in entries:
+            if wanted(entry.name) and not _is_folder(entry):
+                yield File(entry.path, f"{label}/{printable(entry.name)}", _status(entry))
+
+
+def folders(root: str | os.PathLike[str]) -> list[str]:
+    """The folder ``root`` and every folder that its files are read from: where an edit of the configuration shows."""
+    ignored: list[Diagnostic] = []
+    read = (path for name in FOLDERS for path, _, _ in _visit(str(Path(root) / name), name, ignored))
+    return [os.fspath(root), *read]
+
+
+def _visit(folder: str, shown: str, findings: list[Diagnostic]) -> Iterator[tuple[str, str, list[os.DirEntry[str]]]]:
+    """``folder`` and the folders below it, with their entries but the hidden ones; linked ones, none into itself."""
     todo: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(folder, shown, frozenset())]
     seen = 0
     while todo:
         folder, shown, above = todo.pop()
         try:
             status = os.stat(folder)  # noqa: PTH116 - pathlib is too slow for ten thousand files
-            entries = list(os.scandir(folder))
+            entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
         except OSError as error:
             findings.append(unreadable(shown, error))
             continue
         identity = (status.st_dev, status.st_ino)
         if identity in above or len(above) >= _DEPTH:
             continue
-        for entry in entries:
-            name = entry.name
-            if name.startswith("."):
-                continue
-            seen += 1
-            path, label = entry.path, f"{shown}/{printable(name)}"
-            if wanted(name) and not _is_folder(entry):
-                yield File(path, label, _status(entry))
-            elif _is_folder(entry):
-                todo.append((path, label, above | {identity}))
-            if seen > LIMITS.files * 4:
-                return
+        yield folder, shown, entries
+        seen += len(entries)
+        if seen > LIMITS.files * 4:
+            return
+        below = above | {identity}
+        todo.extend((e.path, f"{shown}/{printable(e.name)}", below) for e in entries if _is_folder(e))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -149,6 +158,10 @@ def read(file: File) -> bytes | Diagnostic:
             content = opened.read(LIMITS.file_bytes + 1)
     except OSError as error:
         return unreadable(file.shown, error)
+    if not content:
+        # What is being written is empty first: `render > file` leaves it so for as long as rendering takes.
+        hint = "write a document into it, or remove it; if it is being written, it is read again when it changes"
+        return nowhere(file.shown, "D134", "the file is empty", hint=hint)
     return content if len(content) <= LIMITS.file_bytes else at(file.shown, too_large(len(content)), [""])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -120,8 +121,9 @@ class Run(Watched):
                 position = following.position
                 facts.tries = 0
             elif isinstance(following, Wait):
+                # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
+                budget.retry(moment)
                 await asyncio.sleep(following.delay)
-                budget.retry(self.clock())
             else:
                 return self._failed(following.outcome_class, result)
 
@@ -277,11 +279,18 @@ class Run(Watched):
         error = error_body(outcome, self.call.request_id, verdict if verdict.outcome_class is outcome else None)
         return self._error(outcome, RULES[outcome].status, error)
 
+    def _recovers(self) -> float:
+        """Seconds until the first target may serve again, as its own last answer said; 1 where none said anything."""
+        waits: dict[str, float | None] = {}
+        for attempt in self._attempts:
+            asked, ended = attempt.retry_after, self.started + attempt.started + attempt.duration
+            waits[attempt.target] = None if asked is None else ended + asked - self.clock()
+        return min((wait for wait in waits.values() if wait is not None), default=1.0)
+
     def _error(self, outcome: OutcomeClass, status: int, error: dict[str, object]) -> Reply:
         headers = self.headers(self._attempts[-1].target if self._attempts else None)
         if status in (429, 503) and not RULES[outcome].terminal:
-            waits = [a.retry_after for a in self._attempts if a.retry_after is not None]
-            headers.append((b"retry-after", b"%d" % max(1, -int(-min(waits, default=1.0) // 1))))
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(self._recovers()))))
         record = self.finish(outcome, status, code=str(error["code"] or ""))
         speaks = self.call.front
         return error_reply(status, error, headers, terminal=RULES[outcome].terminal, outcome=record, speaks=speaks)

@@ -156,5 +156,5 @@ def _error(problem: PyreqwestError) -> TransportError:
     kind: Literal["connect_timeout", "connection"]
     kind = "connect_timeout" if isinstance(problem, ConnectTimeoutError) else "connection"
     causes = getattr(problem, "details", None) or {}
-    chain = [str(problem), *(str(c.get("message", "")) for c in causes.get("causes") or ())]
+    chain = [problem.message, *(str(c.get("message", "")) for c in causes.get("causes") or ())]
     return TransportError(kind, ": ".join(dict.fromkeys(text for text in chain if text))[:500])

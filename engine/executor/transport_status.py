@@ -45,20 +45,24 @@ def fetch_status(url: str, *, key: str | None = None, timeout: float = 5.0) -> d
             f"{url} did not answer within {timeout:g} s", "is the server overloaded, or a firewall in between?", True
         ) from error
     except httpx.HTTPError as error:
-        hint = "is the server running (`interlock serve`), and is this its --host and --port?"
+        hint = "is the server running (`interlock serve`), and is this its address? --url names another"
         raise StatusError(
             f"no server answers at {url} ({_ERRNO.sub('', str(error)) or type(error).__name__})", hint, True
         ) from error
-    return _read(url, reply.status_code, reply.content)
+    return _read(url, reply.status_code, reply.content, key)
 
 
-def _read(url: str, status: int, content: bytes) -> dict[str, Any]:
+def _read(url: str, status: int, content: bytes, key: str | None) -> dict[str, Any]:
     if status in (401, 403):
-        wanted = "a key with the scope read or admin"
-        raise StatusError(f"{url} answered {status}: it wants {wanted}", "put its secret into INTERLOCK_KEY", False)
+        why = "it wants a key with the scope read or admin"
+        if key:
+            why = "it does not know the key it got" if status == 401 else "the key it got has not the scope read"
+        hint = "put the secret of a key with the scope read or admin into INTERLOCK_KEY"
+        raise StatusError(f"{url} answered {status}: {why}", hint, False)
     if status != 200:
         # A server that is starting or draining says 503; anything else will not change by waiting.
-        raise StatusError(f"{url}{_PATH} answered {status}", "is this an Interlock server?", status == 503)
+        hint = "is this an Interlock server? --url wants no path"
+        raise StatusError(f"{url}{_PATH} answered {status}", hint, status == 503)
     try:
         body = json.loads(content)
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.exchange import RULES, OutcomeClass
-from engine.graph import Retry, TargetStep
+from engine.graph import Reject, Retry, TargetStep
 
 from .hashing import uniform
 from .model import Facts, Go, Next, Plan, Skip, Stop, Wait
@@ -14,16 +14,19 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
 
     Pure. A delay is in seconds, has full jitter from the request's seed, has the upstream's Retry-After as its
     floor, and always fits the deadline. After ``rate_limited`` the same target is tried again only as a last resort.
+    The deadline is the answer only where the request could otherwise have gone on; a ``reject`` step is no attempt, so
+    that it is reached also when all attempts are used up.
     """
     step = plan.candidates[position].step
     if outcome is OutcomeClass.SERVED or plan.route is None or not isinstance(step, TargetStep):
         return Stop(outcome)
-    if facts.remaining <= 0:
-        return Stop(OutcomeClass.DEADLINE)
-    if facts.attempts >= plan.route.retry.max_attempts:
-        return Stop(outcome)
-    onward = _onward(plan, position, outcome, facts)
     rule = RULES[outcome]
+    if facts.remaining <= 0:
+        return Stop(OutcomeClass.DEADLINE if rule.fail_over else outcome)
+    onward = _onward(plan, position, outcome, facts)
+    if facts.attempts >= plan.route.retry.max_attempts:
+        refuses = onward is not None and isinstance(plan.candidates[onward.position].step, Reject)
+        return onward if onward is not None and refuses else Stop(outcome)
     last_resort = outcome is OutcomeClass.RATE_LIMITED and onward is None
     if (rule.retry_same or last_resort) and facts.tries < step.retry.per_target and facts.retry_allowed:
         delay = _delay(step.retry, facts, plan.request_id)

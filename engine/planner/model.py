@@ -48,11 +48,14 @@ class Request(Struct):
     """The id of a conversation that an upstream keeps and this request goes on with."""
 
     def get(self, attribute: str) -> Any:
-        """The attribute's value, ``None`` where absent. ``metadata.x`` and ``header.x`` reach into the mappings."""
+        """The attribute's value, ``None`` where absent. ``metadata.x`` and ``header.x`` reach into the mappings.
+
+        Headers are found whatever case a split's or a balance's key spells them in.
+        """
         if attribute.startswith("metadata."):
             return self.metadata.get(attribute[9:])
         if attribute.startswith("header."):
-            return self.headers.get(attribute[7:])
+            return self.headers.get(attribute[7:].lower())
         return getattr(self, attribute, None)
 
 

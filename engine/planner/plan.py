@@ -124,7 +124,7 @@ class _Walk:
             self.step(step)
             if len(candidates) > start:
                 bounds.append((start, len(candidates)))
-                if isinstance(candidates[start].step, Reject):
+                if self._closed(start, on):
                     for later in steps[at + 1 :]:
                         self._skip_all(later, "rejected", "it stands behind a reject step")
                     break
@@ -133,6 +133,16 @@ class _Walk:
             for i in range(start, end):
                 candidate = candidates[i]
                 candidates[i] = Candidate(candidate.step, (*candidate.exits, way))
+
+    def _closed(self, start: int, on: frozenset[OutcomeClass]) -> bool:
+        """Whether all that ``on`` names ends at a reject among the candidates from ``start``: none follows them."""
+        candidates = self.candidates
+        if not isinstance(candidates[-1].step, Reject):
+            return False
+        return all(
+            isinstance(candidate.step, Reject) or on <= frozenset().union(*(way.on for way in candidate.exits))
+            for candidate in candidates[start:]
+        )
 
     def _split(self, split: Split) -> None:
         variant = assign(split, self.request)
@@ -281,15 +291,25 @@ def text(value: object) -> str:
 
 
 def _distinct(members: list[tuple[float, str, Step]]) -> list[tuple[float, str, Step]]:
-    """The members with a number added to names that come again, so that each has a chance of its own."""
+    """The members with a number added to names that come again, so that each has a chance of its own.
+
+    Which number is whose depends on their weights and policies, not on their order.
+    """
     if len({name for _, name, _ in members}) == len(members):
         return members
     seen: dict[str, int] = {}
     out = []
-    for weight, name, step in members:
+    for weight, name, step in sorted(members, key=lambda member: (*member[:2], _use(member[2]))):
         seen[name] = again = seen.get(name, 0) + 1
         out.append((weight, name if again == 1 else f"{name}#{again}", step))
     return out
+
+
+def _use(step: Step) -> str:
+    """What tells two uses of the same targets apart."""
+    if isinstance(step, TargetStep):
+        return repr((step.params.set, step.params.default, step.retry, step.timeouts))
+    return "".join(map(_use, children(step)))
 
 
 def _stopped(

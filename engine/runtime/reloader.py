@@ -226,9 +226,7 @@ class Reloader:
         count, listing = findings.count(diagnostics), findings.listing(diagnostics)
         _log.error("edit rejected, %s goes on: %s: %s", fingerprint, count, listing)
 
-    def hold_back(
-        self, reading: Reading, diagnostics: tuple[Diagnostic, ...], retry_in: float | None = None
-    ) -> None:
+    def hold_back(self, reading: Reading, diagnostics: tuple[Diagnostic, ...], retry_in: float | None = None) -> None:
         """Show this reading as the candidate that is not live, with the reasons why."""
         fingerprint = reading.graph.fingerprint if reading.graph else reading.digest[:_DIGEST_SHOWN]
         self.candidate = Candidate(reading.digest, fingerprint, datetime.now(UTC), diagnostics, retry_in)

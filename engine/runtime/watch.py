@@ -1,18 +1,26 @@
 """Noticing that a configuration may have changed: file-system events, and a cheap look now and then.
 
-Events are quick but not to be relied on: they do not tell of a swapped symbolic link above the folder, of a folder that
-was deleted and made again, nor of anything on most network mounts. The look finds all of those, a little later.
+Events are quick but not to be relied on: they do not tell of a swapped symbolic link above the folder, nor of anything
+on most network mounts. The look finds all of those, a little later. Events are asked for in the folders that files are
+read from and in no others: a configuration is often the top of a repository, beside thousands of folders that are none
+of ours.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-from watchfiles import awatch
+from watchfiles import Change, awatch
+
+from engine.documents import folders
+from engine.documents.files import FOLDERS, wanted
 
 from .reading import signature_of
 from .source import Source
@@ -25,18 +33,24 @@ _REARM_SECONDS = 5.0
 """After events could not be had (too many watches, say), they are asked for again no sooner than this."""
 
 
-class Sight(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Sight:
     """What a look at the folders saw; unequal sights mean that something may have changed."""
 
-    folders: tuple[tuple[int, int] | None, ...]
-    """Which folder each path leads to (device and inode), ``None`` where there is none."""
+    folders: tuple[tuple[str, tuple[int, int] | None], ...]
+    """Every folder that files are read from, and what its path leads to (device and inode), ``None`` if nowhere."""
     signature: str | None
     commit: str | None
+    cost: float = field(default=0.0, compare=False)
+    """Seconds of processor time that the look took."""
 
 
-def look(folders: Iterable[Path], source: Source) -> Sight:
+def look(roots: Iterable[Path], source: Source) -> Sight:
     """What there is to see at this moment. Blocks for as long as the file system does."""
-    return Sight(tuple(map(_identity, folders)), signature_of(source), source.commit())
+    began = time.thread_time()
+    seen = tuple((folder, _identity(folder)) for root in roots for folder in folders(root))
+    signature, commit = signature_of(source), source.commit()
+    return Sight(seen, signature, commit, time.thread_time() - began)
 
 
 class Watcher:
@@ -47,15 +61,16 @@ class Watcher:
 
     def __init__(
         self,
-        folders: Sequence[Path],
+        roots: Sequence[Path],
         look: Callable[[], Awaitable[Sight]],
         changed: Callable[[], None],
         interval: Callable[[], float],
     ) -> None:
-        self._folders = tuple(folders)
+        self._roots = frozenset(map(os.fspath, roots))
         self._look = look
         self._changed = changed
         self._interval = interval
+        self._moved = asyncio.Event()
         self._events: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -64,6 +79,7 @@ class Watcher:
         seen: Sight | None = None
         try:
             while True:
+                self._moved.clear()
                 before = loop.time()
                 sight = await self._try_to_look()
                 took = loop.time() - before
@@ -72,9 +88,16 @@ class Watcher:
                         await self._arm(sight)
                     self._changed()
                     seen = sight
-                await asyncio.sleep(max(self._interval(), _SHARE_OF_LOOKING * took))
+                cost = sight.cost if sight is not None else 0.0
+                await self._rest(max(self._interval(), took, _SHARE_OF_LOOKING * cost))
         finally:
             await self._disarm()
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the next look: so long, or until the folders themselves seem to have moved."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._moved.wait()
 
     async def _try_to_look(self) -> Sight | None:
         try:
@@ -85,7 +108,7 @@ class Watcher:
 
     async def _arm(self, sight: Sight) -> None:
         await self._disarm()
-        paths = [path for path, folder in zip(self._folders, sight.folders, strict=True) if folder is not None]
+        paths = [path for path, leads_to in sight.folders if leads_to is not None]
         if paths:
             self._events = asyncio.create_task(self._follow(paths), name="interlock-events")
 
@@ -95,20 +118,30 @@ class Watcher:
             events.cancel()
             await asyncio.wait({events})
 
-    async def _follow(self, paths: Sequence[Path]) -> None:
+    async def _follow(self, paths: Sequence[str]) -> None:
         while True:
             try:
-                # No filter: hidden entries matter too, a mounted ConfigMap changes by swapping one.
-                async for _ in awatch(*paths, watch_filter=None, debounce=100, step=50):
+                async for changes in awatch(*paths, watch_filter=self._matters, debounce=100, step=50, recursive=False):
+                    # What is no YAML file may be a folder or a link to one: events have to follow it.
+                    if not all(wanted(Path(path).name) for _, path in changes):
+                        self._moved.set()
                     self._changed()
             except Exception as error:  # boundary: the looks go on without events
                 _log.warning("no file-system events for %s (%s); looking for changes instead", paths[0], error)
             await asyncio.sleep(_REARM_SECONDS)
 
+    def _matters(self, _: Change, path: str) -> bool:
+        """Not every entry of the top folder does, where logs and build results may lie too.
 
-def _identity(path: Path) -> tuple[int, int] | None:
+        Hidden ones that begin with two dots do: a mounted ConfigMap changes by swapping such a link.
+        """
+        folder, name = os.path.split(path)
+        return folder not in self._roots or name in FOLDERS or name.startswith("..")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
     try:
-        stat = path.stat()
+        status = Path(path).stat()
     except OSError:
         return None
-    return (stat.st_dev, stat.st_ino)
+    return (status.st_dev, status.st_ino)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import msgspec
@@ -25,10 +26,11 @@ class AccessLog:
     """Writes outcomes, as :meth:`Outcome.to_dict` shows them, and requests that no route had a part in.
 
     Writing happens in a thread: a reader that stops reading delays lines, never requests. Lines beyond :data:`LIMIT`
-    are dropped, and a line ``{"dropped_lines": N}`` says so.
+    are dropped, and a line ``{"dropped_lines": N}`` says so. ``wanted`` is asked at every request.
     """
 
-    def __init__(self, out: BinaryIO | None = None) -> None:
+    def __init__(self, out: BinaryIO | None = None, wanted: Callable[[], bool] = lambda: True) -> None:
+        self._wanted = wanted
         self._out = out if out is not None else sys.stdout.buffer
         self._lines: list[Any] = []
         self._dropped = 0
@@ -55,6 +57,8 @@ class AccessLog:
         )
 
     def _add(self, line: Any) -> None:
+        if not self._wanted():
+            return
         if len(self._lines) >= LIMIT:
             self._dropped += 1
             return

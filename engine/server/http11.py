@@ -30,9 +30,10 @@ MAX_HEADERS = 64 * 1024
 IDLE, ARRIVAL = 75.0, 60.0
 #: Seconds a refused sender is listened to, so that it reads the refusal before its connection is closed.
 LINGER = 1.0
-#: Requests that may wait on one connection behind the one being served.
+#: Requests that may wait on one connection behind the one being served; the client's next bytes then wait as well.
 PIPELINE = 8
 
+_HEADERS_TOO_LARGE = 431, "headers_too_large", f"The request's line and headers are larger than {MAX_HEADERS} bytes."
 _log = logging.getLogger("interlock.server")
 _STATUS = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 
@@ -66,7 +67,8 @@ class Http11(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._since = loop.time()
         self._head_size = 0
-        self._gone = self._refused = self._draining = self._wrote = False
+        self._refusal: Reply | None = None
+        self._gone = self._refused = self._draining = self._wrote = self._stuck = self._completed = False
         self._reset()
 
     # -- the connection ------------------------------------------------------------------------------------------
@@ -92,11 +94,11 @@ class Http11(asyncio.Protocol):
         """Bytes from the client."""
         if self._refused:
             return
+        upgrade_at: int | None = None
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The upgrade is declined by answering as if it had not been asked for; no request can follow it.
-            self._draining = True
+        except httptools.HttpParserUpgrade as problem:
+            upgrade_at = problem.args[0]
         except httptools.HttpParserCallbackError as problem:
             cause = problem.__context__
             if isinstance(cause, _RefusedError):
@@ -107,9 +109,13 @@ class Http11(asyncio.Protocol):
         except httptools.HttpParserError as problem:
             self._refuse(400, "malformed_http", f"This is not a well-formed HTTP/1.1 request: {problem}.")
         else:
-            self._head_size = self._head_size + len(data) if self._in_head else 0
+            # A piece that also holds the end of the request before tells nothing about the size of this one's head.
+            self._head_size = self._head_size + len(data) if self._in_head and not self._completed else 0
+            self._completed = False
             if self._head_size > MAX_HEADERS:
-                self._refuse(431, "headers_too_large", f"The headers are larger than {MAX_HEADERS} bytes.")
+                self._refuse(*_HEADERS_TOO_LARGE)
+        if upgrade_at is not None:
+            self._decline_upgrade(data[upgrade_at:])
 
     def pause_writing(self) -> None:
         """The client reads more slowly than we write."""
@@ -118,26 +124,35 @@ class Http11(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The client has caught up, or left."""
+        self._stuck = False
         waiter, self._writable = self._writable, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+        if self._waiting:
+            self._loop.call_soon(self._resume)
 
     def shutdown(self) -> None:
         """uvicorn drains: finish the request under way, then close."""
         self._draining = True
+        self._waiting.clear()
         if self._task is None:
             self._transport.close()
 
     def _check_time(self) -> None:
-        """Close a connection that idles, or whose request does not arrive."""
+        """Close a connection that idles, or whose request does not arrive, or whose client does not read its answer."""
+        if self._transport.is_closing() or self._writable is not None:
+            if self._stuck:
+                self._transport.abort()
+                return
+            self._stuck = True
         limit = ARRIVAL if self._arriving else IDLE
         left = self._since + limit - self._loop.time()
-        if self._task is None and left <= 0:
-            if self._arriving and not self._refused:
+        if self._task is None and left <= 0 and not self._transport.is_closing():
+            if self._arriving:
                 self._refuse(408, "request_timeout", f"The request did not arrive within {ARRIVAL:g} seconds.")
-            self._transport.close()
-            return
-        self._timer = self._loop.call_later(max(left, 1.0) if self._task is None else IDLE, self._check_time)
+            else:
+                self._transport.close()
+        self._timer = self._loop.call_later(left if self._task is None and left > 0 else IDLE, self._check_time)
 
     # -- the parser's callbacks ----------------------------------------------------------------------------------
 
@@ -166,12 +181,20 @@ class Http11(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The headers are there; the body, if any, follows."""
+        if self._parser.should_upgrade():
+            return
         self._in_head = False
+        size, asked = len(self._url), False
         for name, value in self._headers:
+            size += len(name) + len(value)
             if name == b"content-length" and int(value) > self._front.max_body:
                 self._too_large()
             elif name == b"expect" and value.lower() == b"100-continue":
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                asked = True
+        if size > MAX_HEADERS:
+            raise _RefusedError(*_HEADERS_TOO_LARGE)
+        if asked and self._task is None and not self._waiting:  # else it would stand in the middle of another answer
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -187,6 +210,8 @@ class Http11(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._parser.should_upgrade():
+            return
         path, _, query = self._url.partition(b"?")
         arrived = Arrived(
             self._parser.get_method().decode("ascii"),
@@ -198,12 +223,30 @@ class Http11(asyncio.Protocol):
             self._parser.get_http_version() != "1.0",
         )
         self._arriving = False
-        if self._task is None:
+        self._completed = True
+        if self._task is None and self._writable is None and not self._waiting:
             self._begin(arrived)
-        elif len(self._waiting) < PIPELINE:
-            self._waiting.append(arrived)
-        else:
-            raise _RefusedError(429, "too_many_pipelined", f"More than {PIPELINE} requests wait on this connection.")
+            return
+        self._waiting.append(arrived)
+        if len(self._waiting) >= PIPELINE:
+            self._transport.pause_reading()
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Take the request in as if no upgrade had been asked for (RFC 9110, section 7.8); ``rest`` follows its head.
+
+        The parser takes what follows for the other protocol. But Java's HTTP client, among others, asks for HTTP/2 like
+        this in its first request, whose body follows all the same.
+        """
+        if self._parser.get_method() == b"CONNECT":
+            self._refuse(405, "method_not_allowed", "CONNECT is not served: this is a gateway for models, not a proxy.")
+            return
+        kept = [pair for pair in self._headers if pair[0] not in (b"upgrade", b"connection")]
+        if not self._parser.should_keep_alive():
+            kept.append((b"connection", b"close"))
+        first = b"%b %b HTTP/1.1\r\n" % (self._parser.get_method(), self._url)
+        head = b"".join([first, *(b"%b: %b\r\n" % pair for pair in kept), b"\r\n"])
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
 
     # -- answering -----------------------------------------------------------------------------------------------
 
@@ -234,6 +277,7 @@ class Http11(asyncio.Protocol):
             self._task = None
             _log.exception("a request failed inside the gateway")
             self._failed()
+            return
         finally:
             self._task = None
         self._next(arrived)
@@ -241,17 +285,21 @@ class Http11(asyncio.Protocol):
     def _next(self, arrived: Arrived) -> None:
         """The answer is written: close, or go on with the next request."""
         self._since = self._loop.time()
-        if self._gone or self._refused:
+        if self._gone:
             return
         if not arrived.keep_alive or self._draining:
             self._transport.close()
         elif self._waiting:
             # Not called directly: a long pipeline of quick answers must not recurse.
             self._loop.call_soon(self._resume)
+        elif self._refusal is not None:
+            self._say_refusal(self._refusal)
 
     def _resume(self) -> None:
-        if self._task is None and self._waiting and not self._gone:
+        if self._task is None and self._writable is None and self._waiting and not self._gone:
             self._begin(self._waiting.popleft())
+            if not self._waiting:
+                self._transport.resume_reading()
 
     def _answer(self, arrived: Arrived, reply: Reply, began: float) -> None:
         headers = reply.headers
@@ -260,7 +308,7 @@ class Http11(asyncio.Protocol):
             headers.append((b"connection", b"close"))
         head = _head(reply.status, headers)
         self._wrote = True
-        self._transport.write(head if arrived.method == "HEAD" else head + reply.body)
+        self._write(head if arrived.method == "HEAD" else head + reply.body)
         if reply.outcome is None and self._aside is not None:
             self._aside(arrived.method, arrived.path, reply.status, self._loop.time() - began, reply)
 
@@ -277,7 +325,7 @@ class Http11(asyncio.Protocol):
             arrived.keep_alive = False  # without chunks only the close can end the answer
         if not arrived.keep_alive or self._draining:
             headers.append((b"connection", b"close"))
-        write = self._transport.write
+        write = self._write
         try:
             head = _head(reply.status, headers)
             async for piece in reply.chunks:
@@ -290,26 +338,34 @@ class Http11(asyncio.Protocol):
         finally:
             await reply.aclose()
 
+    def _write(self, data: bytes) -> None:
+        """Send, unless the client has left: the transport knows that a moment before ``connection_lost`` is called."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
     def _failed(self) -> None:
         """A defect of ours: say so if nothing was said yet, and close."""
+        self._waiting.clear()
         if self._wrote:
             self._transport.close()
         else:
             self._refuse(500, "internal", "The gateway failed on this request.")
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answer what cannot be served and close. What else the client sends is not looked at."""
+        """Answer what cannot be served, after the requests before it, and close. What follows is not looked at."""
         if self._refused or self._gone:
             return
         self._refused = True
-        self._waiting.clear()
-        reply = self._front.refuse(status, code, message)
-        if self._task is None:
-            reply.headers.append((b"content-length", b"%d" % len(reply.body)))
-            reply.headers.append((b"connection", b"close"))
-            self._transport.write(_head(reply.status, reply.headers) + reply.body)
-            if self._aside is not None:
-                self._aside("-", "-", status, 0.0, reply)
+        self._refusal = self._front.refuse(status, code, message)
+        if self._task is None and not self._waiting:
+            self._say_refusal(self._refusal)
+
+    def _say_refusal(self, reply: Reply) -> None:
+        reply.headers.append((b"content-length", b"%d" % len(reply.body)))
+        reply.headers.append((b"connection", b"close"))
+        self._write(_head(reply.status, reply.headers) + reply.body)
+        if self._aside is not None:
+            self._aside("-", "-", reply.status, 0.0, reply)
         self._loop.call_later(LINGER, self._transport.close)
 
 

@@ -7,9 +7,10 @@ import contextlib
 import gc
 import ipaddress
 import logging
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -49,7 +50,10 @@ def run_server(
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    access_log = AccessLog()
+    # Every moved file would be a line of its own; what becomes of an edit is in our log.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    # An edit of the settings counts from the next request on.
+    access_log = AccessLog(wanted=lambda: not engine.ready() or engine.graph.settings.access_log)
     engine = Engine.open(config, overlays=overlays, last_good=last_good, watch=watch, observers=[access_log])
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(engine, access_log, host, port, log_level))
@@ -76,7 +80,8 @@ async def _serve(engine: Engine, access_log: AccessLog, host: str | None, port: 
                 listener = _listen(address, port if port is not None else settings.port)
             except OSError as problem:
                 where = f"{address}:{port if port is not None else settings.port}"
-                return _fail(f"cannot listen on {where}: {problem.strerror}; free the port or name another with --port")
+                remedy = "free the port, or name another with --port"
+                return _fail(f"cannot listen on {where}: {problem.strerror}", remedy)
             engine.object_to(lambda graph: refuse_address(graph, address))
             await _run(engine, access_log, listener, log_level)
             return 0
@@ -90,12 +95,11 @@ async def _serve(engine: Engine, access_log: AccessLog, host: str | None, port: 
 
 
 async def _run(engine: Engine, access_log: AccessLog, listener: socket.socket, log_level: str) -> None:
-    aside = access_log.aside if engine.graph.settings.access_log else None
     front = Front(engine)
     loop = asyncio.get_running_loop()
 
     def connection(*, server_state: ServerState, **_: object) -> Http11:
-        return Http11(front, server_state, loop, aside)
+        return Http11(front, server_state, loop, access_log.aside)
 
     config = uvicorn.Config(
         App(engine),  # uvicorn wants an application; connections go to the front themselves
@@ -109,7 +113,7 @@ async def _run(engine: Engine, access_log: AccessLog, listener: socket.socket, l
         log_level=log_level,
         timeout_graceful_shutdown=max(1, round(engine.graph.settings.drain)),
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     # What is loaded by now stays: the collector need not walk through it again while requests are served.
     gc.collect()
     gc.freeze()
@@ -117,6 +121,20 @@ async def _run(engine: Engine, access_log: AccessLog, listener: socket.socket, l
     shown = f"[{name[0]}]" if ":" in name[0] else name[0]
     _log.info("serving %s on http://%s:%d", engine.graph.fingerprint, shown, name[1])
     await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends where it was started. uvicorn's own raises the signal that ended it once more, which would end the process
+    before connections to providers are closed and the last lines of the access log are written."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def refuse_address(graph: Graph, host: str) -> str:
@@ -128,7 +146,7 @@ def refuse_address(graph: Graph, host: str) -> str:
         return ""
     return (
         f"refusing to listen on {host!r}: this configuration has no key document, so everyone who can connect could "
-        "use it and change it; add a key ('interlock key NAME' prints one) or listen on 127.0.0.1"
+        "use it; add a key ('interlock key NAME' prints one) or listen on 127.0.0.1"
     )
 
 
@@ -157,6 +175,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _fail(message: str) -> int:
-    sys.stderr.write(f"interlock: {message}\n")
+def _fail(message: str, *hints: str) -> int:
+    """Exit status 1, with what went wrong on standard error in the shape of the compiler's findings."""
+    sys.stderr.write("\n  = ".join([f"error: {message}", *hints]) + "\n")
     return 1

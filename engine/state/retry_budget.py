@@ -35,7 +35,12 @@ class RetryBudget:
         self._requests += 1
 
     def allows(self, share: float, now: float) -> bool:
-        """Whether one more retry stays within ``share`` (0..1) of the recent requests, or within the floor."""
+        """Whether one more retry stays within ``share`` (0..1) of the recent requests, or within the floor.
+
+        A share of zero is no retries at all: whoever writes ``budget: 0%`` means it.
+        """
+        if share <= 0:
+            return False
         self._roll(now)
         requests, retries = self._requests + self._old[0], self._retries + self._old[1]
         return retries < FLOOR or retries < share * requests

@@ -22,16 +22,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 
 from standin import answering
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
+#: Every document of the repository, by its path from the root.
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("[!.]*.md", "[!.]*/[!.]*.md", "[!.]*/[!.]*/[!.]*.md")
+    for path in ROOT.glob(pattern)
+)
+#: The pages that are run.
+PAGES = ("README.md", "engine/README.md")
 #: The ports that the pages name; each run has its own.
 UPSTREAM, SERVER = "8000", "8080"
+#: Seconds after which a command that shows no end is given up.
+PATIENCE = 60.0
 _BLOCK = re.compile(r"^```(console|python|text|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w./-]+\.yaml)\n")
+#: What stands between a block of Python and what it prints.
+_BETWEEN = ["```", "```text"]
 #: What differs from run to run.
 _VARIABLE = (
     (re.compile(r"\breq_[0-9a-f]{24}\b"), "REQUEST_ID"),
@@ -139,19 +152,20 @@ class Shell:
         stdin.write(f"{command}\necho; echo {end}\n")
         stdin.flush()
         lines = []
+        too_long = Timer(PATIENCE, self._process.kill)
+        too_long.start()
         for line in stdout:
             if line.strip() == end:
                 break
             lines.append(line)
         else:
-            raise AssertionError(f"the shell ended in: {command}")
-        text = "".join(lines)
-        return text.removesuffix("\n")
+            raise AssertionError(f"the shell ended in: {command}\n{''.join(lines)}")
+        too_long.cancel()
+        return "".join(lines).removesuffix("\n")
 
     def close(self) -> None:
         """End the shell and what it still runs."""
-        self.run("for job in $(jobs -p); do kill $job; done; wait")
-        self._process.communicate("exit\n", timeout=30)
+        self._process.communicate("for job in $(jobs -p); do kill $job; done; wait\n", timeout=PATIENCE)
 
 
 @contextmanager
@@ -182,7 +196,7 @@ def replayed(page: str, shop: Workshop) -> str:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
             shop.redirect()
-        elif block.language == "text" and printed is not None and not page[done : block.start].strip(" \n`text"):
+        elif block.language == "text" and printed is not None and page[done : block.start].split() == _BETWEEN:
             text = printed
         printed = shop.python(text) if block.language == "python" else None
         parts += [page[done : block.start], text]

@@ -1,12 +1,21 @@
-"""The generated parts of README.md and engine/README.md, each from what the code says."""
+"""The generated parts of the documents, each from what the code says.
+
+A part stands between ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``.
+"""
 
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from clihelp import render_help
 from pages import ROOT
+from tables import fields, rules
 
+import engine
 from engine.cli.app import COMMANDS
 from engine.diagnostics import CODES
 from engine.exchange import RULES, OutcomeClass
@@ -15,12 +24,12 @@ from engine.server.management import ROUTES
 
 _C = OutcomeClass
 
-#: When a class is the outcome: what no table of the code can say.
+#: When a class is the outcome: what no table of the code can say. A test walks the enum.
 WHEN: Mapping[OutcomeClass, str] = {
     _C.SERVED: "answered",
-    _C.INVALID_REQUEST: "400, 422; 413 unless its code says context",
-    _C.CONTEXT_EXCEEDED: "the input does not fit, by the error's code",
-    _C.CONTENT_REFUSED: "moderation or a filter, by the error's code or the finish reason",
+    _C.INVALID_REQUEST: "any other 4xx; 413 too, unless its code says context",
+    _C.CONTEXT_EXCEEDED: "the input does not fit: by the error's code, or its words where it has none",
+    _C.CONTENT_REFUSED: "moderation or a filter: by the error's code, or the finish reason of an empty answer",
     _C.UNAUTHORIZED: "401, 403, or a secret that is not set: ours to mend",
     _C.QUOTA_EXHAUSTED: "402, or a code that says the account is out of credit",
     _C.MODEL_GONE: "404, 410",
@@ -29,16 +38,27 @@ WHEN: Mapping[OutcomeClass, str] = {
     _C.SERVER_ERROR: "409, any other 5xx",
     _C.CONNECTION: "DNS, connect, TLS, reset",
     _C.TIMEOUT: "408, or the limit `connect`, `first_token`, `idle` or `attempt` passed",
-    _C.GARBLED: "unreadable, empty, or a stream without its end marker",
+    _C.GARBLED: "unreadable, empty, redirected, or a stream without its end marker",
     _C.DEADLINE: "the request's `total`, or what the client allowed, passed",
     _C.CANCELLED: "the client left; the status is for the log",
-    _C.UNROUTABLE: "no route answers to the model",
+    _C.UNROUTABLE: "no route, or no step of it, is for this request",
     _C.OVER_BUDGET: "no budget is acted on in this version",
     _C.OVER_LIMIT: "no limit is acted on in this version",
     _C.REJECTED: "a `reject` step (its own status), or a key that may not use the route",
 }
 _RETRY_NOTE = {_C.RATE_LIMITED: "as a last resort"}
 _FAIL_OVER_NOTE = {_C.CONTEXT_EXCEEDED: "to a larger window", _C.CONTENT_REFUSED: "with `also_on`"}
+
+#: Why a target of the route is not tried, and what the client gets where that leaves none. A test holds it to the list.
+SKIPS: Mapping[str, tuple[str, str]] = {
+    "capability": ("it cannot do what the request needs", "400 `unsupported_capability`"),
+    "context": ("the estimated input is larger than its context window", "400 `context_length_exceeded`"),
+    "credential": ("its provider's secret is not set", "502 `unauthorized`"),
+    "no_fallback": ("the client sent `x-interlock-no-fallback`", ""),
+    "not_assigned": ("it stands in another variant of a split", ""),
+    "not_selected": ("it stands in another case of a switch", "404 `model_not_found`"),
+    "rejected": ("it stands behind a `reject` step, or the key may not use the route", "the step's status, or 403"),
+}
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -49,8 +69,11 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def first_line(docstring: str | None) -> str:
-    """The first paragraph of a docstring as one line."""
-    return " ".join((docstring or "").split("\n\n")[0].replace("``", "`").split())
+    """The first paragraph of a docstring as one line of Markdown."""
+    text = " ".join((docstring or "").split("\n\n")[0].split())
+    for role in (":class:", ":meth:", ":attr:", ":func:"):
+        text = text.replace(role, "")
+    return text.replace("``", "`")
 
 
 def commands() -> str:
@@ -72,10 +95,16 @@ def outcomes() -> str:
     return table(head, rows)
 
 
+def skips() -> str:
+    """Every reason to pass over a target."""
+    head = ("reason", "why the target is not tried", "what the client gets if that leaves none")
+    return table(head, [(f"`{reason}`", *texts) for reason, texts in SKIPS.items()])
+
+
 def endpoints() -> str:
     """Every endpoint, the scope it needs, and what it answers."""
     rows = [
-        (f"`POST /v1{path}`", "`use`", f"{surface}" + ("; streams" if surface in ("chat", "completions") else ""))
+        (f"`POST /v1{path}`", "`use`", f"surface `{surface}`" + ("; streams" if path.endswith("completions") else ""))
         for path, surface in SURFACES.items()
     ]
     for path, methods in ROUTES.items():
@@ -88,9 +117,7 @@ def ranks() -> str:
     """The parts of the package by rank, each with the first line of its docstring."""
     tree = ast.parse((ROOT / "tests/architecture/test_imports.py").read_text(encoding="utf-8"))
     values = [
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RANKS"
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RANKS"
     ]
     order: dict[str, int] = ast.literal_eval(values[0])
     rows = []
@@ -103,13 +130,70 @@ def ranks() -> str:
     return table(("rank", "part", "what it is"), rows)
 
 
+def exports() -> str:
+    """Every name that ``import engine`` offers."""
+    rows = [(f"`{name}`", first_line(inspect.getdoc(getattr(engine, name)))) for name in engine.__all__]
+    return table(("name", "what it is"), rows)
+
+
+def methods() -> str:
+    """Every public method and property of ``Engine``."""
+    rows = []
+    for name, value in inspect.getmembers(engine.Engine):
+        if not name.startswith("_"):
+            called = "" if isinstance(value, property) else "()"
+            rows.append((f"`{name}{called}`", first_line(inspect.getdoc(value))))
+    return table(("member", "what it does"), rows)
+
+
 def codes() -> str:
     """Every diagnostic code."""
     return table(("code", "severity", "what it says"), [(f"`{c.code}`", c.severity, c.title) for c in CODES.values()])
 
 
+def targets() -> str:
+    """Every target of the Makefile with its own words."""
+    found = re.findall(r"^([a-z]+):.*?## (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    return table(("command", "what it does"), [(f"`make {name}`", words) for name, words in found])
+
+
+def replace_part(text: str, name: str, body: str) -> str:
+    """``text`` with what stands between the markers of ``name`` replaced by ``body``.
+
+    Raises ``ValueError`` unless both markers are there exactly once, in order.
+    """
+    start, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise ValueError(f"the text needs exactly one line {start} and after it one line {end}")
+    head, rest = text.split(start)
+    return f"{head}{start}\n\n{body.strip()}\n\n{end}{rest.split(end)[1]}"
+
+
+def renewed(name: str) -> str:
+    """The text of the document ``name`` with its generated parts as they have to be."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for part, render in PARTS[name].items():
+        text = replace_part(text, part, render())
+    return text
+
+
+_POLICY_KINDS = ("route", "policy", "key", "settings", "budget", "limit", "invariant", "test")
+
 #: File -> name of the part -> what it has to be.
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {"commands": commands},
-    "engine/README.md": {"ranks": ranks, "outcomes": outcomes, "endpoints": endpoints, "codes": codes},
+    "CONTRIBUTING.md": {"targets": targets},
+    "providers.d/README.md": {"fields provider": partial(fields, "provider")},
+    "policies/README.md": {f"fields {kind}": partial(fields, kind) for kind in _POLICY_KINDS},
+    "schemas/README.md": {"rules": rules},
+    "engine/cli/README.md": {"help": render_help},
+    "engine/README.md": {
+        "ranks": ranks,
+        "outcomes": outcomes,
+        "skips": skips,
+        "endpoints": endpoints,
+        "exports": exports,
+        "methods": methods,
+        "codes": codes,
+    },
 }

@@ -1,7 +1,7 @@
 """Writes every generated part of the documents again: ``python tests/docs/refresh.py``; ``make docs`` calls it.
 
-Generated are the JSON Schemas, the field tables, the help of the commands, the parts in ``parts.py``, and the outputs in
-the README's tour. Nothing is written that only differs in fingerprints and times.
+Generated are the JSON Schemas, the parts in ``parts.py``, and the outputs of what README.md and engine/README.md show.
+Nothing is written that only differs in fingerprints and times.
 """
 
 from __future__ import annotations
@@ -10,29 +10,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pages import ROOT, masked, replayed, workshop
-from parts import PARTS
+from pages import PAGES, ROOT, masked, replayed, workshop
+from parts import PARTS, renewed
 
-from engine.cli.helptext import refresh, replace_block
-from engine.schema import write_schemas
-from engine.schema.tables import MANUALS, renewed
-
-RUN = ("README.md", "engine/README.md")
+from engine.schema import check_schemas, write_schemas
 
 
 def main() -> int:
     """Write what is not current, and name it."""
+    for difference in check_schemas(ROOT / "schemas"):
+        sys.stdout.write(f"schemas/{difference}; written\n")
     write_schemas(ROOT / "schemas")
-    if not refresh(ROOT / "engine/cli/README.md"):
-        sys.stdout.write("engine/cli/README.md: help\n")
-    for name in MANUALS:
-        _write(name, renewed(_read(name)))
-    for name, parts in PARTS.items():
-        text = _read(name)
-        for part, render in parts.items():
-            text = replace_block(text, part, render())
-        _write(name, text)
-    for name in RUN:
+    for name in PARTS:
+        _write(name, renewed(name))
+    for name in PAGES:
         with tempfile.TemporaryDirectory() as scratch, workshop(Path(scratch)) as shop:
             shown = replayed(_read(name), shop)
         if masked(shown) != masked(_read(name)):

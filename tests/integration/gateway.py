@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +21,7 @@ from engine.server.asgi import App
 from engine.server.front import Front
 from engine.server.http11 import Http11
 
-from .upstream import PATIENCE
+from .upstream import PATIENCE, Script, Upstream, until
 
 #: The secret of each account is this with its name; it must show up nowhere but at the upstream.
 SECRET = "sk-canary-of-"
@@ -72,7 +72,7 @@ def environ(*unset: str) -> dict[str, str]:
 
 
 class Got:
-    """A reply as it came: ``pieces`` are the chunks of a stream with their times; ``clean`` whether it ended in order."""
+    """A reply as it came: ``pieces`` are its chunks with their times, ``clean`` is whether it ended in order."""
 
     def __init__(self, status: int, headers: dict[str, str]) -> None:
         self.status = status
@@ -113,6 +113,7 @@ class Gateway:
         self.port = port
         self.outcomes = outcomes
         self.log = log
+        self.said = b""
 
     @property
     def outcome(self) -> Outcome:
@@ -143,7 +144,14 @@ class Gateway:
             finally:
                 writer.close()
                 await writer.wait_closed()
+        self.said += repr(got.headers).encode() + got.body
         return got
+
+    def left_over(self) -> list[object]:
+        """What requests have left behind in the engine: attempts under way, held snapshots, tasks."""
+        tasks = [task for task in asyncio.all_tasks() if "/engine/" in task.get_coro().cr_code.co_filename]
+        pins = self.engine.snapshot.pins
+        return [*self.engine.state.snapshot(), *tasks, *([pins] if pins else [])]
 
 
 def chat(streamed: bool = False, **fields: object) -> dict[str, Any]:
@@ -175,8 +183,11 @@ async def read_body(reader: asyncio.StreamReader, got: Got) -> None:
 
 
 @asynccontextmanager
-async def serving(folder: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[Gateway]:
-    """The server as ``interlock serve`` runs it, on a free port, with the engine of this configuration."""
+async def serving(folder: Path, env: Mapping[str, str] | None = None, *, asgi: bool = False) -> AsyncIterator[Gateway]:
+    """The server as ``interlock serve`` runs it, on a free port, with the engine of this configuration.
+
+    ``asgi`` puts the app under uvicorn's own HTTP protocol instead, as in somebody else's service.
+    """
     outcomes: list[Outcome] = []
     log = BytesIO()
     access_log = AccessLog(log)
@@ -187,7 +198,7 @@ async def serving(folder: Path, env: Mapping[str, str] | None = None) -> AsyncIt
         def connection(*, server_state: ServerState, **_: object) -> Http11:
             return Http11(front, server_state, loop, access_log.aside)
 
-        http: Any = connection
+        http: Any = "httptools" if asgi else connection
         config = uvicorn.Config(App(engine), http=http, ws="none", lifespan="off", access_log=False, log_config=None)
         config.timeout_graceful_shutdown = 2
         config.load()
@@ -198,5 +209,37 @@ async def serving(folder: Path, env: Mapping[str, str] | None = None) -> AsyncIt
         try:
             yield Gateway(engine, listener.getsockname()[1], outcomes, log)
         finally:
-            await server.shutdown(sockets=[listener])
+            # As uvicorn does it, without the tenth of a second that it sleeps.
+            server.servers[0].close()
+            for connected in list(server.server_state.connections):
+                connected.shutdown()
+            await until(lambda: not server.server_state.connections)
             await access_log.aclose()
+
+
+Scenario = Callable[[Gateway, Upstream], Awaitable[None]]
+
+
+def play(
+    folder: Path,
+    scenario: Scenario,
+    *,
+    scripts: Mapping[str, Script],
+    env: Mapping[str, str] | None = None,
+    asgi: bool = False,
+    **changes: Any,
+) -> None:
+    """Run ``scenario(gateway, upstream)``; ``changes`` are those of :func:`configuration`.
+
+    Whatever happened in it: nothing may be left of it, and no secret may have shown up anywhere but at the upstream.
+    """
+
+    async def main() -> None:
+        async with Upstream(**scripts) as upstream:
+            async with serving(configuration(folder, upstream.port, **changes), env, asgi=asgi) as gateway:
+                await scenario(gateway, upstream)
+                await until(lambda: not gateway.left_over())
+                said = gateway.said + repr(gateway.outcomes).encode()
+            assert SECRET.encode() not in said + gateway.log.getvalue()
+
+    asyncio.run(main())

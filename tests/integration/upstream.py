@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from enum import Enum
 from typing import Any, Self
 
@@ -15,22 +15,22 @@ PATIENCE = 10.0
 
 
 class Do(Enum):
-    """What an answer may do besides writing bytes and pausing (a number of seconds)."""
+    """What an answer may do besides writing bytes, pausing (a number: seconds) and waiting (until a function holds)."""
 
     CLOSE = "close the connection"
     RESET = "reset the connection"
     STALL = "say nothing more, and keep the connection"
 
 
-Answer = tuple[bytes | float | Do, ...]
+Part = bytes | float | Do | Callable[[], bool]
+Answer = tuple[Part, ...]
 
 
 class Seen:
     """One request as it arrived. ``left`` is when its client closed the connection before the answer was complete."""
 
     def __init__(self, path: str, headers: dict[str, str], body: bytes) -> None:
-        self.path = path
-        self.account = path.split("/")[1]
+        self.account, _, self.path = path.lstrip("/").partition("/v1")
         self.headers = headers
         self.raw = body
         self.arrived = time.monotonic()
@@ -42,10 +42,16 @@ class Seen:
         return decoded
 
 
-class Upstream:
-    """Answers requests to ``/<account>/...`` with the account's script: its answers in turn, the last one for ever."""
+Script = Answer | list[Answer] | Callable[[Seen], Answer]
 
-    def __init__(self, **scripts: Answer | list[Answer]) -> None:
+
+class Upstream:
+    """Answers requests to ``/<account>/v1/...`` with the account's script.
+
+    That is one answer, or answers in turn (the last one for ever), or a function of the request.
+    """
+
+    def __init__(self, **scripts: Script) -> None:
         self.scripts = scripts
         self.seen: list[Seen] = []
         self.connections: set[_Connection] = set()
@@ -53,7 +59,7 @@ class Upstream:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
+        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=1000)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -67,10 +73,32 @@ class Upstream:
         """How many requests came for this account."""
         return sum(seen.account == account for seen in self.seen)
 
-    def script(self, account: str) -> Answer:
+    def answer(self, seen: Seen) -> Answer:
         """The answer to the request that has just been noted."""
-        answers = self.scripts[account]
-        return answers[min(self.calls(account), len(answers)) - 1] if isinstance(answers, list) else answers
+        script = self.scripts[seen.account]
+        if callable(script):
+            return script(seen)
+        return script[min(self.calls(seen.account), len(script)) - 1] if isinstance(script, list) else script
+
+
+class ThreadedUpstream(Upstream):
+    """An upstream with an event loop on a thread of its own, for tests that block."""
+
+    def __enter__(self) -> Self:
+        self._up, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True)
+        self._thread.start()
+        assert self._up.wait(PATIENCE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(PATIENCE)
+
+    async def _live(self) -> None:
+        async with self:
+            self._up.set()
+            await asyncio.to_thread(self._over.wait)
 
 
 class _Connection(asyncio.Protocol):
@@ -98,7 +126,7 @@ class _Connection(asyncio.Protocol):
         self._buffer = rest[length:]
         self._now = Seen(lines[0].split()[1], headers, rest[:length])
         self._upstream.seen.append(self._now)
-        self._playing = asyncio.create_task(self._play(self._upstream.script(self._now.account)))
+        self._playing = asyncio.create_task(self._play(self._upstream.answer(self._now)))
 
     async def _play(self, answer: Answer) -> None:
         for part in answer:
@@ -110,6 +138,8 @@ class _Connection(asyncio.Protocol):
                 self._transport.close()
             elif part is Do.RESET:
                 self._transport.abort()
+            elif callable(part):
+                await until(part, 60)
             else:
                 await asyncio.sleep(float(part))
         self._now = None
@@ -131,8 +161,7 @@ async def until(holds: Callable[[], object], seconds: float = PATIENCE) -> float
     """Wait until ``holds``; how long it took."""
     began = time.monotonic()
     while not holds():
-        with suppress(TimeoutError):
-            await asyncio.sleep(0.002)
+        await asyncio.sleep(0.002)
         assert time.monotonic() - began < seconds, "it did not happen in time"
     return time.monotonic() - began
 
@@ -155,9 +184,11 @@ def whole(status: int, body: object, content_type: str = "application/json", **h
     return (head(status, content_type, content_length=str(len(data)), **headers) + data,)
 
 
-def error(status: int, message: str = "no", code: str | None = None, kind: str | None = None, **headers: str) -> Answer:
+def error(
+    status: int, message: str = "no", code: str | None = None, param: str | None = None, **headers: str
+) -> Answer:
     """An error in OpenAI's shape."""
-    return whole(status, {"error": {"message": message, "code": code, "type": kind}}, **headers)
+    return whole(status, {"error": {"message": message, "code": code, "type": None, "param": param}}, **headers)
 
 
 def completion(text: str = "Hello", **changes: object) -> dict[str, Any]:
@@ -194,7 +225,7 @@ def piece(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def stream(*parts: bytes | float | Do, end: bool = True) -> Answer:
+def stream(*parts: Part, end: bool = True) -> Answer:
     """A stream of these events, each a chunk of the body; ``end`` ends the body."""
     events = tuple(piece(part) if isinstance(part, bytes) else part for part in parts)
     return (STREAM_HEAD, *events, *((LAST,) if end else ()))
@@ -205,5 +236,3 @@ def served(streamed: bool, text: str = "Hello") -> Answer:
     if streamed:
         return stream(START, *(chunk(letter) for letter in text), STOP, USAGE, DONE)
     return whole(200, completion(text))
-
-

@@ -1,9 +1,8 @@
-"""Every format's text for one graph, as a file. ``UPDATE_GOLDEN=1 pytest tests/golden/graph`` writes them anew."""
+"""Every format's text for one graph, as a file; ``--update-golden`` writes them anew."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,10 +20,10 @@ FILES = {
 
 
 @pytest.mark.parametrize("format_", FILES)
-def test_a_graph_is_drawn_as_in_the_golden_file(sample: Graph, format_: str) -> None:
+def test_a_graph_is_drawn_as_in_the_golden_file(sample: Graph, format_: str, request: pytest.FixtureRequest) -> None:
     text = render(sample, format_)
     golden = Path(__file__).parent / FILES[format_]
-    if os.environ.get("UPDATE_GOLDEN"):
+    if request.config.getoption("--update-golden"):
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
 

@@ -74,9 +74,7 @@ class Upstream:
         writer.write(head.encode() + text)
         await writer.drain()
 
-    async def stream(
-        self, text: str, model: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def stream(self, text: str, model: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         for letter in text * (10_000 if model == "endless" else 1):
             self.piece(writer, chunk(model, {"content": letter}))

@@ -129,6 +129,24 @@ def test_a_file_written_piece_by_piece(opened: Any, config: Any) -> None:
     opened(scenario)
 
 
+def test_a_file_that_is_emptied_long_before_it_is_filled(opened: Any, config: Any) -> None:
+    """As a shell does it that writes what a slow program prints into the file."""
+
+    async def scenario(engine: Engine) -> None:
+        running = engine.graph.fingerprint
+        with (config.root / "policies/chat.yaml").open("w") as file:
+            await until(lambda: bool(engine.status()["diagnostics"]))
+            (finding,) = engine.status()["diagnostics"]
+            assert (finding["code"], finding["file"]) == ("D134", "policies/chat.yaml")
+            assert engine.graph.fingerprint == running
+            file.write("version: 1\nkind: route\nname: chat\nstep: home/tools\n")
+        await live(engine, config.root)
+        assert engine.explain({"model": "chat"}).attempts == ("home/tools",)
+        assert engine.reload_counts["applied"] == 1
+
+    opened(scenario)
+
+
 def test_delete_and_restore(opened: Any, config: Any, tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         running = engine.graph.fingerprint

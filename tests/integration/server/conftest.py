@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .harness import Server
-from .upstream import Upstream
+from .upstream import Models
 
 PROVIDER = """\
 version: 1
@@ -23,6 +23,7 @@ models:
   slow: {{supports: [chat, stream]}}
   limited: {{supports: [chat, stream]}}
   picky: {{supports: [chat, stream]}}
+  broke: {{supports: [chat, stream]}}
   cut: {{supports: [chat, stream]}}
   vectors: {{model: upstream-vectors, supports: [embeddings]}}
   text: {{supports: [completions, stream]}}
@@ -44,6 +45,8 @@ retry: {max_attempts: 2, per_target: 1}
 {version: 1, kind: route, name: limited, step: near/limited}
 ---
 {version: 1, kind: route, name: picky, step: near/picky}
+---
+{version: 1, kind: route, name: broke, step: near/broke}
 ---
 {version: 1, kind: route, name: cut, step: near/cut}
 ---
@@ -75,13 +78,13 @@ WriteConfig = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as running:
+def upstream() -> Iterator[Models]:
+    with Models() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def write_config(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> WriteConfig:
+def write_config(upstream: Models, tmp_path_factory: pytest.TempPathFactory) -> WriteConfig:
     """``write_config(more="", auth="{scheme: none}")``: a configuration folder, with more documents appended."""
 
     def write(more: str = "", auth: str = "{scheme: none}") -> Path:
@@ -104,10 +107,9 @@ def server(write_config: WriteConfig) -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def forget(upstream: Upstream) -> Iterator[None]:
+def forget(upstream: Models) -> Iterator[None]:
     """What the upstream saw is one test's own."""
     upstream.seen.clear()
     upstream.gate.clear()
-    upstream.left.clear()
     yield
     upstream.gate.set()

@@ -40,8 +40,10 @@ class Server:
         self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read_log, self._read_out)]
         for reader in self._readers:
             reader.start()
-        assert self._serving.wait(PATIENCE), self.stderr
-        assert self.port, self.stderr
+        self._serving.wait(PATIENCE)
+        if not self.port:
+            self.__exit__()
+            raise AssertionError(f"the server did not start: {self.stderr}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,12 +108,10 @@ class Server:
     def chat(self, model: str = "chat", **headers: str) -> httpx.Response:
         return self.post("/v1/chat/completions", {"model": model, "messages": HELLO}, **headers)
 
-    def raw(self, data: bytes = b"", *, half_close: bool = False) -> list[Answer]:
+    def raw(self, data: bytes) -> list[Answer]:
         """Send bytes on a connection of their own; the answers that come until the server closes or falls silent."""
         with self.connect() as peer:
             peer.send(data)
-            if half_close:
-                peer.socket.shutdown(socket.SHUT_WR)
             return peer.answers()
 
     def connect(self) -> Peer:
@@ -131,6 +131,8 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    rest: bytes = b""
+    """What followed until the close, where nothing says how long the body is."""
 
     def error(self) -> dict[str, Any]:
         """The error in it, which must have OpenAI's shape and the headers of every reply."""
@@ -168,6 +170,10 @@ class Peer:
         except OSError:
             self.closed = True
 
+    def finish(self) -> None:
+        """Close the sending half, as a client does that leaves."""
+        self.socket.shutdown(socket.SHUT_WR)
+
     def answer(self, *, head: bool = False) -> Answer | None:
         """The next answer; ``None`` if the server closes, or says nothing for a while."""
         while b"\r\n\r\n" not in self._buffer:
@@ -185,6 +191,11 @@ class Peer:
         while len(self._buffer) < length and not head:
             if not self._receive():
                 break
+        if "content-length" not in headers and headers.get("connection") == "close":
+            while self._receive():
+                pass
+            rest, self._buffer = self._buffer, b""
+            return Answer(status, headers, b"", rest)
         body, self._buffer = (b"", self._buffer) if head else (self._buffer[:length], self._buffer[length:])
         return Answer(status, headers, body)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -115,3 +118,17 @@ def test_the_real_server_refuses_to_be_open_to_all(config: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "interlock key" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_real_server_ends_in_order_and_writes_its_last_line(config: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "engine.cli", "serve", "--config", str(config), "--port", "0"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stderr is not None
+        url = next(line.split()[-1] for line in process.stderr if " on http://" in line)
+        assert httpx.get(f"{url}/healthz").status_code == 200
+        process.send_signal(number)
+        log, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert [json.loads(line)["path"] for line in log.splitlines()] == ["/healthz"]

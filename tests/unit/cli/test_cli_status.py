@@ -89,6 +89,18 @@ def test_the_key_comes_from_the_environment(status: Callable[..., Result], monke
     assert "il_secret" not in result.output
 
 
+@pytest.mark.parametrize(("code", "why"), [(401, "does not know the key"), (403, "has not the scope read")])
+def test_a_key_that_will_not_do_is_told_from_none(
+    status: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, code: int, why: str
+) -> None:
+    monkeypatch.setenv("INTERLOCK_KEY", "il_secret")
+    with server((code, {})) as (url, _):
+        result = status(url)
+    assert result.exit_code == 1
+    assert why in result.output
+    assert "il_secret" not in result.output
+
+
 def test_a_rejected_edit_exits_1_and_says_why(status: Callable[..., Result]) -> None:
     with server((200, REJECTED)) as (url, _):
         result = status(url)

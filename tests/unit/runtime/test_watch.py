@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,55 @@ def test_events_come_long_before_the_next_look(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_events_follow_into_new_folders(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Watched(tmp_path, interval=60) as noticed:
+            (tmp_path / "policies" / "team").mkdir(parents=True)
+            assert await noticed.within(5)
+            await asyncio.sleep(0.5)
+            noticed.event.clear()
+            (tmp_path / "policies" / "team" / "a.yaml").write_text("a: 1")
+            assert await noticed.within(5)
+
+    asyncio.run(scenario())
+
+
+def test_what_lies_beside_the_configuration_is_not_watched(tmp_path: Path) -> None:
+    for folder in ("policies", "node_modules/deep"):
+        (tmp_path / folder).mkdir(parents=True)
+
+    async def scenario() -> None:
+        async with Watched(tmp_path, interval=60) as noticed:
+            (tmp_path / "node_modules" / "deep" / "a.yaml").write_text("a: 1")
+            (tmp_path / "access.log").write_text("a line")
+            assert not await noticed.within(0.5)
+            (tmp_path / "policies" / "a.yaml").write_text("a: 1")
+            assert await noticed.within(5)
+
+    asyncio.run(scenario())
+
+
+def test_a_folder_that_is_swapped_and_removed_is_left_at_once(tmp_path: Path) -> None:
+    """Removing the old folder is an event, and where it comes from there is nothing to watch any more."""
+    for name in ("one", "two"):
+        (tmp_path / name / "policies").mkdir(parents=True)
+    link = tmp_path / "live"
+    link.symlink_to("one")
+
+    async def scenario() -> None:
+        async with Watched(link, interval=60) as noticed:
+            (tmp_path / "next").symlink_to("two")
+            (tmp_path / "next").replace(link)
+            shutil.rmtree(tmp_path / "one")
+            assert await noticed.within(5)
+            await asyncio.sleep(0.5)
+            noticed.event.clear()
+            (tmp_path / "two" / "policies" / "a.yaml").write_text("a: 1")
+            assert await noticed.within(5)
+
+    asyncio.run(scenario())
+
+
 def test_looks_find_changes_where_there_are_no_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -106,8 +156,8 @@ def test_looks_find_changes_where_there_are_no_events(
 
 def test_a_swapped_link_to_the_folder_is_found_and_events_follow_it(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "a.yaml").write_text("a: 1")
+        (tmp_path / name / "policies").mkdir(parents=True)
+        (tmp_path / name / "policies" / "a.yaml").write_text("a: 1")
     link = tmp_path / "live"
     link.symlink_to("one")
 
@@ -121,7 +171,7 @@ def test_a_swapped_link_to_the_folder_is_found_and_events_follow_it(tmp_path: Pa
             noticed.event.clear()
             watched.interval = 60
             await asyncio.sleep(0.1)
-            (tmp_path / "two" / "note.txt").write_text("no look would see this")
+            (tmp_path / "two" / "policies" / "note.txt").write_text("no look would see this")
             assert await noticed.within(5)
 
     asyncio.run(scenario())
@@ -164,8 +214,7 @@ def test_looks_that_take_long_are_made_less_often(tmp_path: Path, monkeypatch: p
     async def slow() -> Sight:
         nonlocal looks
         looks += 1
-        await asyncio.sleep(0.02)
-        return Sight((), "same", None)
+        return Sight((), "same", None, cost=0.02)
 
     async def scenario() -> None:
         task = asyncio.create_task(Watcher([tmp_path], slow, lambda: None, lambda: 0.001).run())

@@ -1,27 +1,16 @@
-"""The field tables of the manuals, rendered from the JSON Schemas.
-
-``python -m engine.schema.tables --write`` renews the parts of the manuals between ``<!-- generated: fields KIND -->``
-(or ``generated: rules``) and ``<!-- /generated -->``; without ``--write`` it names the manuals that are not current and
-exits 1.
-"""
+"""The field tables of the manuals, rendered from the JSON Schemas."""
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from .common import RULES
-from .explain import notation
-from .export import schema_of
+from engine.schema.common import RULES
+from engine.schema.explain import notation
+from engine.schema.export import schema_of
 
 Schema = Mapping[str, Any]
 
-MANUALS = ("providers.d/README.md", "policies/README.md", "schemas/README.md")
-_FIELDS = re.compile(r"(<!-- generated: fields ([a-z]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
-_RULES = re.compile(r"(<!-- generated: rules -->\n).*?(<!-- /generated -->)", re.DOTALL)
 #: Definitions that the manuals explain in words, and what a table calls them.
 _WORDS = {
     "Condition": "condition",
@@ -159,29 +148,6 @@ def fields(kind: str) -> str:
     return _Tables(kind).render()
 
 
-def renewed(text: str) -> str:
-    """A manual's text with its generated parts as they should be."""
-    rules = "\n".join(f"* {sentence}" for sentence in RULES.values())
-    text = _RULES.sub(lambda part: f"{part[1]}\n{rules}\n\n{part[2]}", text)
-    return _FIELDS.sub(lambda part: f"{part[1]}\n{fields(part[2])}\n{part[3]}", text)
-
-
-def main(arguments: list[str]) -> int:
-    """Check or, with ``--write``, renew the manuals below the current folder."""
-    stale = []
-    for name in MANUALS:
-        path = Path(name)
-        text = path.read_text(encoding="utf-8")
-        new = renewed(text)
-        if new != text:
-            stale.append(name)
-            if "--write" in arguments:
-                path.write_text(new, encoding="utf-8")
-    verb = "renewed" if "--write" in arguments else "not current (python -m engine.schema.tables --write)"
-    for name in stale:
-        sys.stdout.write(f"{name}: {verb}\n")
-    return 1 if stale and "--write" not in arguments else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def rules() -> str:
+    """The rules that JSON Schemas cannot say, one bullet each."""
+    return "\n".join(f"* {sentence}" for sentence in RULES.values())

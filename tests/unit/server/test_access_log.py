@@ -1,0 +1,44 @@
+"""The access log: one line a request, while the settings want it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+
+from engine.executor.reply import Reply
+from engine.server.access_log import AccessLog
+
+HEALTHY = Reply(200, [(b"x-request-id", b"req_1")], b"{}")
+
+
+def lines(out: io.BytesIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_request_that_no_route_had_a_part_in_is_a_line_without_content() -> None:
+    out = io.BytesIO()
+
+    async def scenario() -> None:
+        log = AccessLog(out)
+        log.aside("GET", "/healthz", 200, 0.5, HEALTHY)
+        await log.aclose()
+
+    asyncio.run(scenario())
+    (line,) = lines(out)
+    assert line.pop("started_at")
+    assert line == {"request_id": "req_1", "method": "GET", "path": "/healthz", "status": 200, "duration": 0.5}
+
+
+def test_the_settings_are_asked_at_every_request() -> None:
+    out = io.BytesIO()
+    wanted = iter([True, False, True])
+
+    async def scenario() -> None:
+        log = AccessLog(out, lambda: next(wanted))
+        for path in ("/one", "/two", "/three"):
+            log.aside("GET", path, 200, 0.5, HEALTHY)
+        await log.aclose()
+
+    asyncio.run(scenario())
+    assert [line["path"] for line in lines(out)] == ["/one", "/three"]
