@@ -1,0 +1,70 @@
+"""Google's ``generateContent``: the Gemini API, and Gemini models on Vertex AI.
+
+``base_url`` is the service's (``https://generativelanguage.googleapis.com``) or, on Vertex AI, all up to the publisher
+(``.../v1/projects/P/locations/L/publishers/google``). Names and meanings follow Google's reference for
+``models.generateContent``, ``models.streamGenerateContent`` and ``models.batchEmbedContents``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from engine.dialects.protocol import ChatCodec, Codec, Written
+from engine.dialects.registry import dialect
+from engine.dialects.upstream import NoWriter
+from engine.exchange import Header, Shape, Verdict
+from engine.exchange.canonical import ChatReply, ChatRequest
+
+from .embed import Embeddings
+from .errors import classify
+from .reply import read_reply, write_reply
+from .request import path, read_request, write_request
+from .stream import Reader
+
+
+class Chat(NoWriter):
+    """See :class:`engine.dialects.protocol.ChatCodec`."""
+
+    def read_request(self, body: dict[str, Any]) -> ChatRequest:
+        """See :func:`engine.dialects.gemini.request.read_request`."""
+        return read_request(body)
+
+    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
+        """See :func:`engine.dialects.gemini.request.write_request`."""
+        return write_request(request, shape)
+
+    def read_reply(self, body: bytes) -> ChatReply | Verdict:
+        """See :func:`engine.dialects.gemini.reply.read_reply`."""
+        return read_reply(body)
+
+    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
+        """See :func:`engine.dialects.gemini.reply.write_reply`."""
+        return write_reply(reply, asked)
+
+    def reader(self) -> Reader:
+        """A reader for one stream, in either of its forms."""
+        return Reader()
+
+
+@dialect("gemini")
+class Gemini:
+    """The protocol of ``:generateContent``, ``:streamGenerateContent`` and ``:batchEmbedContents``."""
+
+    name = "gemini"
+    prefix = "/v1beta"
+    headers: tuple[tuple[str, str], ...] = ()
+    lacks: frozenset[str] = frozenset()
+    chat: ChatCodec | None = Chat()
+    codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings()})
+
+    def path(self, kind: str, model: str, stream: bool) -> str:
+        """The model and the method; what else is asked stands in the body."""
+        if kind == "embeddings":
+            return path(model, "batchEmbedContents")
+        return path(model, "streamGenerateContent") + "?alt=sse" if stream else path(model, "generateContent")
+
+    def classify(self, status: int, header: Header, body: bytes, now: float) -> Verdict:
+        """See :func:`engine.dialects.gemini.errors.classify`."""
+        return classify(status, header, body, now)
