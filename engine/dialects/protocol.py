@@ -15,6 +15,8 @@ from engine.exchange import Call, Header, Shape, StreamDecoder, Verdict, WireReq
 from engine.exchange.canonical import ChatReply, ChatRequest
 from engine.exchange.events import Event
 
+from .discovery import Discovery
+
 
 class Written(Struct):
     """A request in a dialect's own words: the body as a JSON tree, and the canonical fields it could not carry."""
@@ -95,6 +97,8 @@ class Dialect(Protocol):
     chat: ChatCodec | None
     codecs: Mapping[str, Codec]
     """``embeddings`` and ``rerank``, where the protocol has them."""
+    discovery: Discovery | None
+    """Where a provider lists its models, if the protocol says."""
 
     def path(self, kind: str, model: str, stream: bool) -> str:
         """Where such a request goes, below ``base_url`` (and ``prefix``)."""

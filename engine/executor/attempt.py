@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -11,6 +12,7 @@ from engine.exchange import OutcomeClass, Verdict, WireRequest
 from engine.graph import TargetStep
 
 from .clients import ProviderClient, Way
+from .credentials import Pairs
 from .reply import Reply
 from .transport import TransportError
 
@@ -23,19 +25,40 @@ NO_CREDENTIAL = Verdict(OutcomeClass.UNAUTHORIZED, detail="there is no credentia
 
 
 def outgoing(run: Run, client: ProviderClient, request: WireRequest, url: str) -> list[tuple[str, str]] | None:
-    """The headers to send: the dialect's, the provider's own, its credential; ``None`` where that is missing."""
-    credential = client.credential.headers(run.call.authorization, run.clock())
+    """The headers to send for an attempt; ``None`` where the credential is missing."""
+
+    def sign(headers: list[tuple[str, str]]) -> Pairs:
+        return client.credential.sign(request.method, url, headers, request.body)
+
+    return outgoing_headers(client, request.headers, run.call.authorization, run.clock(), sign)
+
+
+def outgoing_headers(
+    client: ProviderClient,
+    usual: Iterable[tuple[str, str]],
+    caller: str | None,
+    now: float,
+    sign: Callable[[list[tuple[str, str]]], Pairs],
+) -> list[tuple[str, str]] | None:
+    """The dialect's headers, the provider's own over them, its credential; ``None`` where that is missing."""
+    credential = client.credential.headers(caller, now)
     if credential is None:
         return None
     own = client.own_headers
-    usual = [pair for pair in request.headers if pair[0] not in own] if own else request.headers
+    if own:
+        usual = [pair for pair in usual if pair[0] not in own]
     headers = [*usual, *client.headers, *credential]
-    return headers if credential else [*headers, *client.credential.sign(request.method, url, headers, request.body)]
+    return headers if credential else [*headers, *sign(headers)]
 
 
 def without_secrets(verdict: Verdict, client: ProviderClient, run: Run) -> Verdict:
     """The verdict without the credential that was sent, which some upstreams repeat in their complaint about it."""
-    for _, value in client.credential.headers(run.call.authorization, run.clock()) or ():
+    return without(verdict, client.credential.headers(run.call.authorization, run.clock()) or ())
+
+
+def without(verdict: Verdict, sent: Pairs) -> Verdict:
+    """The verdict without what was sent in these headers."""
+    for _, value in sent:
         secret = value.removeprefix("Bearer ")
         shown = (verdict.message, verdict.detail, verdict.code)
         if len(secret) >= SHORTEST_SECRET and any(secret in text for text in shown):

@@ -87,12 +87,14 @@ class ProviderClient:
     def _find_way(self, front: str, kind: str) -> Way | None:
         name = front if front in self.speaks else self.provider.dialect
         found = link(front, name, kind)
-        prefix = dialects()[name].prefix
+        return None if found is None else Way(found, self.base_of(name))
+
+    def base_of(self, dialect: str) -> str:
+        """Where the paths of this dialect begin: the base URL, with the dialect's version if it names none."""
+        prefix = dialects()[dialect].prefix
         base = self.provider.base_url.rstrip("/")
         path = urlsplit(base).path
-        if prefix and not path.endswith(prefix) and not _VERSION.search(path):
-            base += prefix
-        return None if found is None else Way(found, base)
+        return base if not prefix or path.endswith(prefix) or _VERSION.search(path) else base + prefix
 
     def transport(self, connect: float) -> Transport:
         """The transport whose connect timeout is ``connect`` seconds, made at its first use."""
@@ -189,7 +191,7 @@ class Clients:
         """How requests for this use of a target are encoded; made at its first use."""
         shape = self._shapes.get(step)
         if shape is None:
-            shape = self._shapes[step] = _shape(step)
+            shape = self._shapes[step] = shape_of(step)
         return shape
 
     async def release(self) -> None:
@@ -203,7 +205,8 @@ class Clients:
                 await client.close()
 
 
-def _shape(step: TargetStep) -> Shape:
+def shape_of(step: TargetStep) -> Shape:
+    """How requests for this use of a target are encoded."""
     quirks = step.target.provider.quirks
     return Shape(
         model=Raw(json.encode(step.target.model)),

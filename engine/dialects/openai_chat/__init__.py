@@ -13,14 +13,18 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from engine.dialects.discovery import OPENAI
 from engine.dialects.link import JSON, path_of, spliced
 from engine.dialects.protocol import ChatCodec, Codec
 from engine.dialects.registry import dialect
 from engine.exchange import Call, Header, Shape, StreamDecoder, Verdict, WireRequest
 from engine.exchange.multipart import replace_field
 
+from .chat import ChatCompletions
+from .embeddings import Embeddings
 from .errors import classify
 from .reply import decode_reply
+from .rerank import Rerank
 from .stream import ChatStream, RelayStream
 
 _PATHS = MappingProxyType({"chat": "/chat/completions", "embeddings": "/embeddings", "rerank": "/rerank"})
@@ -39,8 +43,9 @@ class OpenAIChat:
     headers: tuple[tuple[str, str], ...] = ()
     lacks: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = MappingProxyType({})
-    chat: ChatCodec | None = None
-    codecs: Mapping[str, Codec] = MappingProxyType({})
+    discovery = OPENAI
+    chat: ChatCodec | None = ChatCompletions()
+    codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings(), "rerank": Rerank()})
 
     def path(self, kind: str, model: str, stream: bool) -> str:
         """The same for every model."""

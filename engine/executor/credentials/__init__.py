@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from engine.graph import Auth
 
-from .base import Credential
+from .base import Credential, Pairs
 from .secret import RECHECK, Secret, Source
 from .static import StaticCredential
 
-__all__ = ["RECHECK", "Credential", "Secret", "Source", "credential_of"]
+__all__ = ["RECHECK", "Credential", "Pairs", "Secret", "Source", "credential_of"]
 
 
 def credential_of(auth: Auth, base_url: str, environ: Mapping[str, str]) -> Credential:

@@ -1,0 +1,154 @@
+"""Asking a provider whether it works: the smallest real request, and its own list of models."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from msgspec import Raw, Struct, json
+
+from engine.dialects import dialects
+from engine.dialects.discovery import Discovery, FoundModel
+from engine.exchange import Call, OutcomeClass, UncarriedError, Verdict
+from engine.graph import SecretRef, Target, TargetStep
+
+from .attempt import NO_CREDENTIAL, outgoing_headers, unreachable, without
+from .clients import ProviderClient, shape_of
+from .intake import request_id
+from .transport import TransportError
+
+Mode = Literal["text", "embedding"]
+#: Seconds a probe, and a look at the list of models, may take.
+PATIENCE = 20.0
+_FRONT = "openai-chat"
+_BODIES: dict[Mode, tuple[str, dict[str, Any]]] = {
+    "text": ("chat", {"messages": [{"role": "user", "content": "Answer with the word ok."}], "max_tokens": 16}),
+    "embedding": ("embeddings", {"input": "ok"}),
+}
+
+
+class Probed(Struct, frozen=True):
+    """How a probe ended: ``latency`` is seconds, ``detail`` and ``remedy`` are for the operator, empty if it served."""
+
+    target: str
+    outcome_class: OutcomeClass
+    latency: float
+    detail: str = ""
+    remedy: str = ""
+
+    @property
+    def served(self) -> bool:
+        """Whether the provider answered as it should."""
+        return self.outcome_class is OutcomeClass.SERVED
+
+
+async def probe(client: ProviderClient, target: Target, mode: Mode) -> Probed:
+    """Send the smallest request of this kind to the target. Never raises for what comes back."""
+    kind, body = _BODIES[mode]
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            verdict = await _probe(client, target, kind, body)
+    except TimeoutError:
+        verdict = Verdict(OutcomeClass.TIMEOUT, detail=f"no answer within {PATIENCE:g} s")
+    except (TransportError, UncarriedError) as problem:
+        verdict = _unsent(problem)
+    latency = time.monotonic() - began
+    if verdict.outcome_class is OutcomeClass.SERVED:
+        return Probed(target.id, verdict.outcome_class, latency)
+    verdict = without(verdict, client.credential.headers(None, time.monotonic()) or ())
+    return Probed(target.id, verdict.outcome_class, latency, verdict.detail, remedy(client, target, verdict))
+
+
+def _unsent(problem: TransportError | UncarriedError) -> Verdict:
+    if isinstance(problem, TransportError):
+        return unreachable(problem)
+    return Verdict(OutcomeClass.INVALID_REQUEST, detail=problem.message)
+
+
+async def _probe(client: ProviderClient, target: Target, kind: str, body: dict[str, Any]) -> Verdict:
+    way = client.way(_FRONT, kind)
+    if way is None:
+        return Verdict(OutcomeClass.INVALID_REQUEST, detail=f"the dialect {client.provider.dialect} has no {kind}")
+    path = "/chat/completions" if kind == "chat" else "/embeddings"
+    fields = {name: Raw(json.encode(value)) for name, value in {"model": target.name, **body}.items()}
+    call = Call(request_id(), kind, path, target.name, kind, _FRONT, body=fields)
+    request = way.link.encode(call, shape_of(TargetStep(target)))
+    url = way.base + request.path
+    headers = await _headers(client, request.method, url, request.headers, request.body)
+    if headers is None:
+        return NO_CREDENTIAL
+    answer = await client.transport(5.0).send(request.method, url, headers, request.body)
+    if 200 <= answer.status < 300:
+        return way.link.decode(call, answer.header, answer.body)[0]
+    return client.dialect.classify(answer.status, answer.header, answer.body, time.time())
+
+
+async def _headers(
+    client: ProviderClient, method: str, url: str, headers: tuple[tuple[str, str], ...], body: bytes
+) -> list[tuple[str, str]] | None:
+    now = time.monotonic()
+    if client.credential.due(now):
+        await client.credential.refresh(now)
+    return outgoing_headers(client, headers, None, now, lambda sent: client.credential.sign(method, url, sent, body))
+
+
+async def discover(client: ProviderClient) -> list[FoundModel] | Verdict:
+    """The models that the provider says it offers, or the verdict on why it does not say."""
+    discovery: Discovery | None = dialects()[client.provider.dialect].discovery
+    if discovery is None:
+        return Verdict(OutcomeClass.INVALID_REQUEST, detail=f"{client.provider.dialect} has no list of models")
+    url = client.base_of(client.provider.dialect) + discovery.path
+    try:
+        async with asyncio.timeout(PATIENCE):
+            headers = await _headers(client, "GET", url, client.dialect.headers, b"")
+            if headers is None:
+                return NO_CREDENTIAL
+            answer = await client.transport(5.0).send("GET", url, headers, b"")
+    except TimeoutError:
+        return Verdict(OutcomeClass.TIMEOUT, detail=f"no answer within {PATIENCE:g} s")
+    except TransportError as problem:
+        return unreachable(problem)
+    if not 200 <= answer.status < 300:
+        verdict = client.dialect.classify(answer.status, answer.header, answer.body, time.time())
+        return without(verdict, client.credential.headers(None, time.monotonic()) or ())
+    try:
+        return discovery.models(answer.body)
+    except ValueError as problem:
+        return Verdict(OutcomeClass.GARBLED, detail=str(problem))
+
+
+def remedy(client: ProviderClient, target: Target | None, verdict: Verdict) -> str:
+    """What the operator can do about it."""
+    provider = client.provider
+    name = target.model if target is not None else ""
+    wording: dict[OutcomeClass, Callable[[], str]] = {
+        OutcomeClass.UNAUTHORIZED: lambda: _about_secret(provider.auth.secret),
+        OutcomeClass.QUOTA_EXHAUSTED: lambda: "add credit to the account, or raise its spending limit",
+        OutcomeClass.MODEL_GONE: lambda: f"is {name!r} still offered, and to this account? List its models",
+        OutcomeClass.RATE_LIMITED: lambda: "wait, or ask the provider for higher limits",
+        OutcomeClass.OVERLOADED: lambda: "the provider is overloaded: try again later",
+        OutcomeClass.SERVER_ERROR: lambda: "the provider failed: see its status page, and try again later",
+        OutcomeClass.CONNECTION: lambda: (
+            f"is {provider.base_url} the right address, is the service up, and may this machine reach it?"
+        ),
+        OutcomeClass.TIMEOUT: lambda: "is the service loading its model, or a firewall in between? Try again",
+        OutcomeClass.GARBLED: lambda: (
+            f"does {provider.base_url} speak {provider.dialect}? The path of base_url may be wrong"
+        ),
+        OutcomeClass.CONTENT_REFUSED: lambda: "the provider's filter refused a harmless text: look at its settings",
+    }
+    say = wording.get(verdict.outcome_class)
+    return say() if say is not None else "see the provider's own words above, and its documents"
+
+
+def _about_secret(secret: SecretRef | None) -> str:
+    if secret is None:
+        return "declare auth with the secret that the provider expects"
+    if secret.kind == "env":
+        return f"set the environment variable {secret.name} to a valid key, and start again"
+    if secret.kind == "file":
+        return f"put a valid key into the file {secret.name}"
+    return f"does the command {secret.name!r} print a valid key?"
