@@ -7,7 +7,8 @@ import msgspec
 from engine.exchange import OutcomeClass, Verdict
 
 from .errors import read_object, verdict_of
-from .wire import Body, Choice, carries_output, check_text, decode_body, read_usage
+from .usage import read_usage
+from .wire import Body, Choice, carries_output, check_text, decode_body
 
 _GARBLED = OutcomeClass.GARBLED
 #: Surfaces whose replies this dialect reads; of others only the status counts.

@@ -9,7 +9,8 @@ from engine.exchange import OutcomeClass, Usage, Verdict
 
 from .errors import read_object
 from .reply import inner_error
-from .wire import Body, carries_output, check_text, decode_body, read_usage
+from .usage import read_usage
+from .wire import Body, carries_output, check_text, decode_body
 
 DONE = b"data: [DONE]\n\n"
 #: Bytes of start-up events that are held back before the commit point.

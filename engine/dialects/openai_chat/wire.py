@@ -11,8 +11,6 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from engine.exchange import Usage
-
 _NULL = Raw(b"null")
 
 
@@ -77,21 +75,3 @@ def carries_output(message: Message) -> bool:
         or bytes(message.function_call) not in _EMPTY
         or bytes(message.audio) not in _EMPTY
     )
-
-
-def read_usage(tree: Any) -> Usage | None:
-    """Usage from OpenAI's object; ``None`` where there is none. Fields of other types than numbers are unknown."""
-    if not isinstance(tree, dict):
-        return None
-    inner_input = tree.get("prompt_tokens_details")
-    inner_output = tree.get("completion_tokens_details")
-    return Usage(
-        input=_count(tree.get("prompt_tokens")),
-        output=_count(tree.get("completion_tokens")),
-        cached=_count(inner_input.get("cached_tokens")) if isinstance(inner_input, dict) else None,
-        reasoning=_count(inner_output.get("reasoning_tokens")) if isinstance(inner_output, dict) else None,
-    )
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
