@@ -142,6 +142,36 @@ def _budgeted(plain: Thought, wish: Reasoning, effort: str, asked: int | None) -
     return plain
 
 
+def said(temperature: float | None, top_p: float | None, top_k: int | None) -> dict[str, float]:
+    """Those of the three that are given, by name."""
+    fields = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def sampling(request: ChatRequest, model: str, thinks: bool, dropped: list[str]) -> dict[str, float]:
+    """``temperature``, ``top_p`` and ``top_k`` as far as the model takes them, beside thinking (``thinks``) or not.
+
+    What it does not take is added to ``dropped``; so is a temperature above 1, which becomes 1, as Anthropic's own
+    OpenAI-compatible endpoint has it.
+    """
+    temperature, top_p, top_k = request.temperature, request.top_p, request.top_k
+    closed = not takes_sampling(model)
+    if temperature is not None and temperature > 1:
+        temperature = 1.0
+        dropped.append("temperature")
+    if temperature is not None and (closed or (thinks and temperature != 1)):
+        temperature = None
+        dropped.append("temperature")
+    both = temperature is not None and takes_one_sampling(model)
+    if top_p is not None and (closed or both or (thinks and top_p < 0.95)):
+        top_p = None
+        dropped.append("top_p")
+    if top_k is not None and (closed or thinks):
+        top_k = None
+        dropped.append("top_k")
+    return said(temperature, top_p, top_k)
+
+
 def _mid_round(messages: list[Message]) -> bool:
     """Whether the last answer called tools without the thoughts that a model with a budget must then see again."""
     for message in reversed(messages):
@@ -159,4 +189,9 @@ def sendable(part: Thinking) -> bool:
 
     Signatures of other makers, which their dialects mark, would be an error.
     """
-    return bool(part.redacted or (part.signature and _BASE64.issuperset(part.signature)))
+    return bool(part.redacted) or signed(part.signature)
+
+
+def signed(signature: str | None) -> bool:
+    """Whether this may be a signature of Claude's."""
+    return bool(signature) and _BASE64.issuperset(signature or "")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.dialects.claude import Thought, takes_one_sampling, takes_sampling, takes_strict, thought
+from engine.dialects.claude import Thought, said, sampling, takes_strict, thought
 from engine.dialects.protocol import Written
+from engine.dialects.turns import take_turns
 from engine.exchange import Shape, UncarriedError
 from engine.exchange.canonical import ChatRequest, Message, Reasoning, Text, Tool
 
@@ -83,34 +84,20 @@ def usual_thinking(wish: Reasoning) -> dict[str, Any]:
 
 
 def _messages(messages: list[Message], same: bool, dropped: list[str]) -> tuple[list[Any], list[dict[str, Any]]]:
-    """The instructions and the turns: adjacent messages of one side are one turn, results of tools the user's."""
-    system: list[dict[str, Any]] = []
-    turns: list[dict[str, Any]] = []
-    for place, message in enumerate(messages):
-        if message.role in ("system", "developer") and not (same and turns):
-            system += _instructions(message, same, dropped)
-            continue
-        blocks = write_blocks(message.parts, same, dropped)
-        role = "user" if message.role == "tool" else "system" if message.role == "developer" else message.role
+    """The instructions and the turns."""
+
+    def write(message: Message) -> list[dict[str, Any]]:
         if message.name is not None:
             dropped.append("name")
-        if not blocks:
-            continue
-        if turns and turns[-1]["role"] == role and role != "system":
-            held = turns[-1]["content"]
-            # Results of tools come first in their turn.
-            early = message.role == "tool" and not same and messages[place - 1].role == "user"
-            held[:] = blocks + held if early else held + blocks
-        else:
-            turns.append({"role": role, "content": blocks, **(message.extra if same else {})})
-    if not turns and system and not same:
-        # Nothing but instructions: the protocol wants a question, so they are it.
-        turns, system = [{"role": "user", "content": system}], []
-    if not same and turns and turns[-1]["role"] == "assistant":
-        _strip_end(turns[-1]["content"])
-    for turn in turns:
-        turn["content"] = plainest(turn["content"])
-    return system, turns
+        return write_blocks(message.parts, same, dropped)
+
+    instructions, turns = take_turns(messages, write, same=same)
+    if not same and turns and turns[-1].role == "assistant":
+        _strip_end(turns[-1].blocks)
+    system = [block for message in instructions for block in _instructions(message, same, dropped)]
+    return system, [
+        {"role": turn.role, "content": plainest(turn.blocks), **(turn.first.extra if same else {})} for turn in turns
+    ]
 
 
 def _instructions(message: Message, same: bool, dropped: list[str]) -> list[dict[str, Any]]:
@@ -178,27 +165,10 @@ def _tool(tool: Tool, model: str, same: bool, dropped: list[str]) -> dict[str, A
 def _write_sampling(
     body: dict[str, Any], request: ChatRequest, model: str, wish: Thought, same: bool, dropped: list[str]
 ) -> None:
-    """Temperature and its like, as far as the model and thinking allow them."""
-    temperature, top_p, top_k = request.temperature, request.top_p, request.top_k
-    if not same:
-        if temperature is not None and temperature > 1:
-            temperature = 1.0  # as Anthropic's own OpenAI-compatible endpoint does
-            dropped.append("temperature")
-        closed = not takes_sampling(model)
-        if temperature is not None and (closed or (wish.thinks and temperature != 1)):
-            temperature = None
-            dropped.append("temperature")
-        if top_p is not None and (closed or (temperature is not None and takes_one_sampling(model))):
-            top_p = None
-            dropped.append("top_p")
-        if top_p is not None and wish.thinks and top_p < 0.95:
-            top_p = None
-            dropped.append("top_p")
-        if top_k is not None and (closed or wish.thinks):
-            top_k = None
-            dropped.append("top_k")
-    sampling = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
-    body.update((name, value) for name, value in sampling.items() if value is not None)
+    if same:
+        body.update(said(request.temperature, request.top_p, request.top_k))
+    else:
+        body.update(sampling(request, model, wish.thinks, dropped))
     stop = request.stop if same else [text for text in request.stop if text.strip()]
     if len(stop) < len(request.stop):
         dropped.append("stop")
