@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.dialects.call_ids import CallIds
 from engine.dialects.trees import items, others, text
 from engine.exchange import UncarriedError
 from engine.exchange.canonical import ChatRequest, Message, Role, Text, ToolCall, ToolResult
 
 from .names import ORIGIN, fields
-from .parts import Ids, Writing, read_part, write_parts
+from .parts import Writing, read_part, write_parts
 from .signatures import UNSIGNED
 
 _ROLES: dict[str, Role] = {"user": "user", "model": "assistant", "function": "user", "": "user"}
@@ -25,7 +26,7 @@ _SAME = "sameContent"
 def read_messages(body: dict[str, Any]) -> list[Message]:
     """The instructions and the contents of a request. Raises ``UncarriedError`` for a role that has no meaning."""
     messages: list[Message] = []
-    ids = Ids()
+    ids = CallIds(ORIGIN)
     told = body.get("systemInstruction")
     if isinstance(told, str):
         messages.append(Message("system", [Text(told)]))
@@ -51,7 +52,7 @@ def _raw_parts(content: dict[str, Any]) -> list[Any]:
     return [parts] if isinstance(parts, dict) else items(parts)
 
 
-def _split(role: Role, raws: list[Any], extra: dict[str, Any], ids: Ids) -> list[Message]:
+def _split(role: Role, raws: list[Any], extra: dict[str, Any], ids: CallIds) -> list[Message]:
     """One content as messages: results of tools and other parts stand apart."""
     found: list[Message] = [Message(role, extra=extra)]
     for raw in raws:

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
+from engine.dialects.call_ids import CallIds, was_made
+from engine.dialects.mime import mime_of
 from engine.dialects.trees import arguments_object, flag, json_text, json_tree, mapping, mappings, others, text
 from engine.exchange import UncarriedError
 from engine.exchange.canonical import (
@@ -60,38 +62,7 @@ _MIME = {
 _CALL = frozenset({"id", "name", "args", "willContinue", "partialArgs"})
 
 
-#: What ids begin with that calls got from us: of a request in this protocol they are not sent back.
-MADE = "gemini"
-
-
-class Ids(Struct):
-    """Makes up ids for calls that have none, and finds the call that a result without an id answers."""
-
-    prefix: str = MADE
-    made: int = 0
-    open: dict[str, list[str]] = field(default_factory=dict)
-
-    def call(self, given: str, name: str) -> str:
-        """The id of a call."""
-        known = given or self._make()
-        self.open.setdefault(name, []).append(known)
-        return known
-
-    def result(self, given: str, name: str) -> str:
-        """The id of the call that a result of function ``name`` belongs to: the oldest without a result."""
-        waiting = self.open.get(name, [])
-        if given:
-            if given in waiting:
-                waiting.remove(given)
-            return given
-        return waiting.pop(0) if waiting else self._make()
-
-    def _make(self) -> str:
-        self.made += 1
-        return f"{self.prefix}_{self.made}"
-
-
-def read_part(raw: Any, parts: list[Part], ids: Ids) -> None:
+def read_part(raw: Any, parts: list[Part], ids: CallIds) -> None:
     """Add what one part of the wire holds to ``parts``."""
     part = fields(raw)
     signature = text(part.pop("thoughtSignature", None))
@@ -117,7 +88,7 @@ def read_part(raw: Any, parts: list[Part], ids: Ids) -> None:
     parts.append(found)
 
 
-def _read_other(part: dict[str, Any], ids: Ids) -> Part | None:
+def _read_other(part: dict[str, Any], ids: CallIds) -> Part | None:
     if "functionCall" in part:
         call = fields(part["functionCall"])
         name = text(call.get("name"))
@@ -153,7 +124,7 @@ def kind_of(mime: str | None) -> MediaKind:
     return "video" if family == "video" else "file"
 
 
-def read_result(response: dict[str, Any], ids: Ids) -> ToolResult:
+def read_result(response: dict[str, Any], ids: CallIds) -> ToolResult:
     """What came of a call. The fields ``output`` and ``error`` mean the whole result where they stand alone."""
     name = text(response.get("name"))
     result = ToolResult(ids.result(text(response.get("id")), name), name=name or None)
@@ -189,7 +160,7 @@ class Writing(Struct):
 
     def id_of(self, part: ToolCall | ToolResult) -> dict[str, Any]:
         """The id as a field, unless it was made up when this protocol was read."""
-        return {} if self.origin == ORIGIN and part.id.startswith(f"{MADE}_") else {"id": part.id}
+        return {} if self.origin == ORIGIN and was_made(part.id, ORIGIN) else {"id": part.id}
 
     def foreign(self, part: Opaque) -> None:
         """Name a part that only another protocol knows."""
@@ -262,7 +233,7 @@ def write_media(part: Media, writing: Writing) -> dict[str, Any]:
         writing.dropped.append("detail")
     written: dict[str, Any]
     if part.data is not None or part.text is not None:
-        mime = part.mime or ("text/plain" if part.data is None else _DEFAULT_MIME[part.kind])
+        mime = part.mime or ("text/plain" if part.data is None else mime_of(part) or _DEFAULT_MIME[part.kind])
         data = part.data if part.data is not None else b64encode((part.text or "").encode()).decode()
         place = {"mimeType": mime, "data": data}
         written = {"inlineData": place}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.dialects.call_ids import CallIds, prefix_of
 from engine.dialects.trees import items, json_tree, mappings, number, others, seconds, text
 from engine.exchange import OutcomeClass, Verdict
 from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Finish, Part, Refusal, Text, ToolCall
@@ -12,7 +13,7 @@ from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Finish, Pa
 from .citations import read_citations, write_citations
 from .errors import error_in, verdict_of
 from .names import ORIGIN, fields
-from .parts import MADE, Ids, Writing, read_part, write_parts
+from .parts import Writing, read_part, write_parts
 from .request import tier_name
 from .usage import read_usage, write_usage
 
@@ -81,7 +82,7 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     reply.id, reply.model, reply.created = text(tree.get("responseId")), text(tree.get("modelVersion")), created(tree)
     reply.service_tier = tier_name(fields(tree.get("usageMetadata")).get("serviceTier"))
     reply.extra = others(tree, _READ | SDK_ONLY)
-    ids = Ids(id_prefix(reply.id))
+    ids = CallIds(prefix_of(ORIGIN, reply.id))
     reply.choices = [_read_candidate(fields(candidate), ids) for candidate in candidates]
     return reply
 
@@ -102,13 +103,7 @@ def created(tree: dict[str, Any]) -> int | None:
     return seconds(tree.get("createTime"))
 
 
-def id_prefix(reply_id: str) -> str:
-    """What the ids of calls begin with that came without: the reply's own id, so that no two replies share one."""
-    clean = "".join(sign for sign in reply_id if sign.isascii() and (sign.isalnum() or sign in "-_"))
-    return f"{MADE}_{clean}" if clean else MADE
-
-
-def _read_candidate(candidate: dict[str, Any], ids: Ids) -> Choice:
+def _read_candidate(candidate: dict[str, Any], ids: CallIds) -> Choice:
     parts: list[Part] = []
     texts: dict[int, Text] = {}
     for index, raw in enumerate(items(fields(candidate.get("content")).get("parts"))):

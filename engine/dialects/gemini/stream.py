@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from engine.dialects.call_ids import CallIds, prefix_of
 from engine.dialects.sse import Splitter, payload
 from engine.dialects.trees import count, items, json_text, json_tree, mappings, text
 from engine.exchange.canonical import Citation, Media, Opaque, Part, Text, Thinking, ToolCall
@@ -31,9 +32,9 @@ from . import partial
 from .citations import read_citations
 from .errors import error_in, verdict_of
 from .json_array import Objects
-from .names import fields
-from .parts import Ids, read_part
-from .reply import SDK_ONLY, created, finish_name, finish_of, id_prefix, read_logprobs, refused
+from .names import ORIGIN, fields
+from .parts import read_part
+from .reply import SDK_ONLY, created, finish_name, finish_of, read_logprobs, refused
 from .request import tier_name
 from .usage import read_usage
 
@@ -55,7 +56,7 @@ class Reader:
         self._head = b""
         self._events: Splitter | None = None
         self._objects: Objects | None = None
-        self._ids = Ids()
+        self._ids = CallIds(ORIGIN)
         self._began: Began | None = None
         self._usage: Any = None
         self._answers: dict[int, Answer] = {}
@@ -141,7 +142,7 @@ class Reader:
         tier = tier_name(fields(tree.get("usageMetadata")).get("serviceTier"))
         found = Began(text(tree.get("responseId")), text(tree.get("modelVersion")), created(tree), tier, extra)
         if self._began is None:
-            self._ids.prefix = id_prefix(found.id)
+            self._ids.prefix = prefix_of(ORIGIN, found.id)
         if found != self._began:
             self._began = found
             yield found
@@ -166,7 +167,7 @@ class Answer(Struct):
     extra: dict[str, Any] = field(default_factory=dict)
     cites: bool = False
 
-    def part(self, raw: Any, choice: int, ids: Ids) -> Iterator[Event]:
+    def part(self, raw: Any, choice: int, ids: CallIds) -> Iterator[Event]:
         """The events of one part."""
         part = fields(raw)
         call = fields(part.get("functionCall"))
@@ -209,7 +210,7 @@ class Answer(Struct):
             self.kind = ""
         return self._block("thinking")
 
-    def _partial(self, part: dict[str, Any], call: dict[str, Any], choice: int, ids: Ids) -> Iterator[Event]:
+    def _partial(self, part: dict[str, Any], call: dict[str, Any], choice: int, ids: CallIds) -> Iterator[Event]:
         name = text(call.get("name"))
         if name:
             yield from self._close(choice)

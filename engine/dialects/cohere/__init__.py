@@ -1,0 +1,102 @@
+"""Cohere's API, version 2; and the form of ``/v1/rerank`` that clients of Cohere and of Jina speak to us.
+
+Names and meanings follow Cohere's reference for ``/v2/chat``, ``/v2/embed`` and ``/v2/rerank``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from engine.dialects.link import JSON, path_of, spliced
+from engine.dialects.protocol import ChatCodec, Codec, Written
+from engine.dialects.registry import dialect
+from engine.dialects.upstream import NoWriter
+from engine.exchange import Call, Header, OutcomeClass, Shape, StreamDecoder, Verdict, WireRequest
+from engine.exchange.canonical import ChatReply, ChatRequest
+
+from .embed import Embeddings
+from .errors import classify
+from .reply import read_reply, write_reply
+from .request import read_request, write_request
+from .rerank import Rerank
+from .stream import Reader
+
+_PATHS = MappingProxyType({"chat": "/chat", "embeddings": "/embed", "rerank": "/rerank"})
+_RERANK = Rerank()
+_encode = msgspec.json.encode
+
+
+class Chat(NoWriter):
+    """See :class:`engine.dialects.protocol.ChatCodec`."""
+
+    def read_request(self, body: dict[str, Any]) -> ChatRequest:
+        """See :func:`engine.dialects.cohere.request.read_request`."""
+        return read_request(body)
+
+    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
+        """See :func:`engine.dialects.cohere.request.write_request`."""
+        return write_request(request, shape)
+
+    def read_reply(self, body: bytes) -> ChatReply | Verdict:
+        """See :func:`engine.dialects.cohere.reply.read_reply`."""
+        return read_reply(body)
+
+    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
+        """See :func:`engine.dialects.cohere.reply.write_reply`."""
+        return write_reply(reply, asked)
+
+    def reader(self) -> Reader:
+        """A reader for one stream."""
+        return Reader()
+
+
+@dialect("cohere")
+class Cohere:
+    """The protocol of ``/v2/chat``, ``/v2/embed`` and ``/v2/rerank``; clients speak the last of them to us."""
+
+    name = "cohere"
+    prefix = "/v2"
+    headers: tuple[tuple[str, str], ...] = ()
+    lacks: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = MappingProxyType({})
+    chat: ChatCodec | None = Chat()
+    codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings(), "rerank": _RERANK})
+
+    def path(self, kind: str, model: str, stream: bool) -> str:
+        """The same for every model."""
+        return _PATHS[kind]
+
+    def classify(self, status: int, header: Header, body: bytes, now: float) -> Verdict:
+        """See :func:`engine.dialects.cohere.errors.classify`."""
+        return classify(status, header, body, now)
+
+    def encode(self, call: Call, shape: Shape) -> WireRequest:
+        """The client's body with the model's name and the target's overrides spliced in."""
+        body, dropped = spliced(call, shape, self.aliases)
+        body.update(shape.always)
+        path = path_of(_PATHS[call.kind], call.kind, shape, call.stream)
+        return WireRequest("POST", path, JSON, _encode(body), dropped)
+
+    def decode(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
+        """Served with its usage, if the reply holds results."""
+        reply = _RERANK.read_reply(body)
+        if isinstance(reply, Verdict):
+            return reply, b""
+        return Verdict(OutcomeClass.SERVED, usage=reply.usage), body
+
+    def stream(self, call: Call, header: Header) -> StreamDecoder:
+        """Reranking does not stream."""
+        raise TypeError(f"{call.kind} does not stream")
+
+    def error_body(self, status: int, error: Mapping[str, Any], request_id: str) -> bytes:
+        """An error for every client: Cohere's reads ``message``, Jina's ``detail``, others ``error``."""
+        message = error.get("message")
+        return _encode({"id": request_id, "message": message, "detail": message, "error": error})
+
+    def error_event(self, status: int, error: Mapping[str, Any], request_id: str) -> bytes:
+        """As :meth:`error_body`; no stream has one, since reranking does not stream."""
+        return b"data: " + self.error_body(status, error, request_id) + b"\n\n"
