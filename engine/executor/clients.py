@@ -153,7 +153,6 @@ class Clients:
         A provider whose connection settings did not change keeps its client, with its open connections.
         """
         ca_pem = _read_ca(graph.settings)
-        known = dialects()
         made: dict[str, ProviderClient] = {}
         keys: dict[str, Any] = {}
         for name, provider in graph.providers.items():
@@ -162,15 +161,7 @@ class Clients:
             if previous is not None and previous._keys.get(name) == key:
                 made[name] = previous._by_provider[name]
                 continue
-            for spoken in (provider.dialect, *provider.also_speaks):
-                if spoken not in known:
-                    raise PrepareError(f"provider {name!r} names dialect {spoken!r}, which is not installed")
-            options = TransportOptions(Timeouts().connect, graph.settings.proxy, ca_pem)
-            client = ProviderClient(provider, options, environ, transport or default_transport)
-            # A plain client cannot fail and costs milliseconds, so it waits for its first request.
-            if transport is not None or options.proxy or options.ca_pem:
-                client.transport(options.connect)
-            made[name] = client
+            made[name] = _make(provider, graph.settings, ca_pem, environ, transport)
         return cls(made, keys)
 
     def view(self, state: State) -> LiveView:
@@ -178,6 +169,10 @@ class Clients:
         if self._view is None:
             self._view = LiveView(state, self)
         return self._view
+
+    def find(self, provider: str) -> ProviderClient | None:
+        """The client of this provider, ``None`` where the graph has no such provider."""
+        return self._by_provider.get(provider)
 
     def of(self, provider: str) -> ProviderClient:
         """The client of this provider."""
@@ -203,6 +198,31 @@ class Clients:
             client.holders -= 1
             if client.holders == 0:
                 await client.close()
+
+
+def make_client(
+    provider: Provider, settings: Settings, environ: Mapping[str, str], transport: TransportFactory | None = None
+) -> ProviderClient:
+    """A client for one provider, outside of any graph. Raises :class:`PrepareError`."""
+    return _make(provider, settings, _read_ca(settings), environ, transport)
+
+
+def _make(
+    provider: Provider,
+    settings: Settings,
+    ca_pem: bytes | None,
+    environ: Mapping[str, str],
+    transport: TransportFactory | None,
+) -> ProviderClient:
+    for spoken in (provider.dialect, *provider.also_speaks):
+        if spoken not in dialects():
+            raise PrepareError(f"provider {provider.name!r} names dialect {spoken!r}, which is not installed")
+    options = TransportOptions(Timeouts().connect, settings.proxy, ca_pem)
+    client = ProviderClient(provider, options, environ, transport or default_transport)
+    # A plain client cannot fail and costs milliseconds, so it waits for its first request.
+    if transport is not None or options.proxy or options.ca_pem:
+        client.transport(options.connect)
+    return client
 
 
 def shape_of(step: TargetStep) -> Shape:

@@ -176,6 +176,7 @@ class Run(Watched):
         usage: Usage | None = None,
     ) -> None:
         """Keep the record of an attempt that ended just now."""
+        self.state.health(step.target.provider.name).note(verdict.outcome_class, self.now())
         self._attempts.append(
             Attempt(
                 step.target.id,

@@ -301,3 +301,5 @@ class Settings:
     ca_file: str | None = None
     access_log: bool = True
     issuers: tuple[Issuer, ...] = ()
+    edits: Literal["files", "branch"] = "files"
+    """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""

@@ -11,14 +11,15 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import msgspec
+from msgspec import to_builtins
 
 from engine.diagnostics import Diagnostic
 from engine.exchange import Call
-from engine.executor.clients import Clients, LiveView, TransportFactory
+from engine.executor.clients import Clients, LiveView, ProviderClient, TransportFactory, make_client
 from engine.executor.executor import Executor
 from engine.executor.intake import BadRequestError, make_call, request_of
 from engine.executor.reply import Reply, StreamReply
-from engine.graph import Graph, Key
+from engine.graph import Graph, Key, Provider
 from engine.planner import Plan, plan
 from engine.state import State
 
@@ -230,6 +231,24 @@ class Engine:
     def graph(self) -> Graph:
         """The graph of :attr:`snapshot`."""
         return self._live.current.graph
+
+    @property
+    def source(self) -> FolderSource:
+        """Where the configuration comes from."""
+        return self._source
+
+    def health(self, provider: str) -> dict[str, Any]:
+        """How the latest attempts at a provider went, as plain JSON values; times are Unix seconds."""
+        health = self.state.health(provider)
+        return {"state": health.state, **{name: value for name, value in to_builtins(health).items() if value}}
+
+    def client_for(self, provider: Provider, secrets: Mapping[str, str] | None = None) -> ProviderClient:
+        """A client that belongs to the caller, for a provider that need not be in the graph; close it after use.
+
+        ``secrets`` are added to the environment that it reads its secrets from.
+        """
+        environ = {**(os.environ if self._environ is None else self._environ), **(secrets or {})}
+        return make_client(provider, self.graph.settings, environ, self._transport)
 
     def pin(self) -> Pin:
         """A hold on the current snapshot, for one request; the holder must release it."""

@@ -187,6 +187,16 @@ class Clients(Model):
     tokens: list[TokenIssuer] = Field(default=[], description="Issuers of signed tokens.")
 
 
+class Management(Model):
+    """What the management endpoints may do."""
+
+    edits: Literal["files", "branch"] = Field(
+        default="files",
+        description="Where changes by API go: `files` writes them, and answers 409 with the patch where git owns the "
+        "folder; `branch` then commits them to a new branch.",
+    )
+
+
 class SettingsDoc(Model):
     """How the server itself behaves; a configuration has at most one."""
 
@@ -199,6 +209,7 @@ class SettingsDoc(Model):
         default=None, description="How long requests under way may take to end at shutdown; 30s by default."
     )
     clients: Clients = Field(default=Clients(), description="How clients prove who they are, besides keys.")
+    management: Management = Field(default=Management(), description="What the management endpoints may do.")
     reload: Reload = Field(default=Reload(), description="How edits of the configuration are noticed.")
     upstream: Upstream = Field(default=Upstream(), description="How providers are reached.")
     telemetry: Telemetry = Field(default=Telemetry(), description="What is told about requests.")

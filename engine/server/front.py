@@ -12,7 +12,8 @@ from engine.executor.reply import Headers, Reply, StreamReply, error_reply
 from engine.graph import Graph, Key
 
 from .access import USE, Access, DeniedError, UnverifiedError
-from .management import ROUTES, Asked
+from .asked import Asked
+from .management import ROUTES
 
 if TYPE_CHECKING:
     from engine.runtime import Engine
@@ -181,14 +182,21 @@ class Front:
 Handler = tuple[str, Callable[[Asked], Awaitable[tuple[int, str, bytes]]]]
 
 
+#: (what stands before the name in such a path, what behind it, methods); the longest tail is tried first.
+_TEMPLATES: list[tuple[str, str, Mapping[str, Handler]]] = sorted(
+    ((path.partition("{")[0], path.partition("}")[2], methods) for path, methods in ROUTES.items() if "{" in path),
+    key=lambda row: -len(row[1]),
+)
+
+
 def _lookup(path: str) -> tuple[Mapping[str, Handler] | None, str]:
     """The methods served at this path and what the path names, if anything."""
     found = ROUTES.get(path)
     if found is not None:
         return found, ""
-    head, slash, tail = path.partition("/v1/models/")
-    if slash and not head and tail:
-        return ROUTES["/v1/models/{model}"], tail
+    for head, tail, methods in _TEMPLATES:
+        if path.startswith(head) and path.endswith(tail) and len(path) > len(head) + len(tail):
+            return methods, path[len(head) : len(path) - len(tail)]
     return None, ""
 
 

@@ -5,53 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 import msgspec
 
 from engine.executor.intake import BadRequestError
-from engine.graph import Graph, Key, matches, render
+from engine.graph import matches, render
 
-from .access import READ, USE
+from . import config_edit, providers
+from .access import ADMIN, READ, USE
+from .asked import JSON, Answer, Asked, json_answer
 
 if TYPE_CHECKING:
     from engine.runtime import Engine
 
-_JSON = "application/json"
 _RENDERED = {
-    "json": _JSON,
+    "json": JSON,
     "tree": "text/plain; charset=utf-8",
     "mermaid": "text/plain; charset=utf-8",
     "dot": "text/vnd.graphviz; charset=utf-8",
     "svg": "image/svg+xml",
 }
-Answer = tuple[int, str, bytes]
-
-
-class Asked(msgspec.Struct):
-    """One request to such an endpoint; ``argument`` is what its path names."""
-
-    engine: Any
-    graph: Graph
-    key: Key | None
-    query: bytes
-    headers: Mapping[str, str]
-    body: bytes
-    argument: str = ""
-
-    def option(self, name: str) -> str | None:
-        """The query's parameter of that name."""
-        found = parse_qs(self.query.decode("latin-1")).get(name)
-        return found[-1] if found else None
-
-
-def _json(tree: Any, status: int = 200) -> Answer:
-    return status, _JSON, msgspec.json.encode(tree)
 
 
 async def models(asked: Asked) -> Answer:
     """Every model name a client may use, in the shape of OpenAI's list; globs have no name to list."""
-    return _json({"object": "list", "data": [_model(asked, name) for name in _names(asked)]})
+    return json_answer({"object": "list", "data": [_model(asked, name) for name in _names(asked)]})
 
 
 async def model(asked: Asked) -> Answer:
@@ -59,7 +37,7 @@ async def model(asked: Asked) -> Answer:
     if asked.argument not in _names(asked):
         message = f"No route answers to model {asked.argument!r}; GET /v1/models lists those that do."
         raise BadRequestError(message, param="model", status=404, code="model_not_found")
-    return _json(_model(asked, asked.argument))
+    return json_answer(_model(asked, asked.argument))
 
 
 def _names(asked: Asked) -> list[str]:
@@ -78,7 +56,7 @@ def _model(asked: Asked, name: str) -> dict[str, Any]:
 
 async def status(asked: Asked) -> Answer:
     """Running and candidate configuration, with the diagnostics of the last rejected edit."""
-    return _json(asked.engine.status())
+    return json_answer(asked.engine.status())
 
 
 async def explain(asked: Asked) -> Answer:
@@ -91,7 +69,7 @@ async def explain(asked: Asked) -> Answer:
         raise BadRequestError("The body must be a JSON object: a request as it would be sent.")
     engine: Engine = asked.engine
     plan = engine.explain(body, headers=asked.headers, key=asked.key)
-    return _json(plan.to_dict())
+    return json_answer(plan.to_dict())
 
 
 async def graph(asked: Asked) -> Answer:
@@ -109,14 +87,14 @@ async def graph(asked: Asked) -> Answer:
 
 async def health(asked: Asked) -> Answer:
     """The process answers."""
-    return _json({"status": "ok"})
+    return json_answer({"status": "ok"})
 
 
 async def ready(asked: Asked) -> Answer:
     """Whether requests can be served, and by what; 503 if not."""
     engine: Engine = asked.engine
     ok = engine.ready()
-    return _json({"ready": ok, "detail": engine.ready_detail()}, 200 if ok else 503)
+    return json_answer({"ready": ok, "detail": engine.ready_detail()}, 200 if ok else 503)
 
 
 #: Path -> method -> (scope that it needs, or empty; function).
@@ -126,6 +104,10 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "/api/v1/status": {"GET": (READ, status)},
     "/api/v1/explain": {"POST": (READ, explain)},
     "/api/v1/graph": {"GET": (READ, graph)},
+    "/api/v1/providers": {"GET": (READ, providers.providers)},
+    "/api/v1/providers/{id}/test": {"POST": (ADMIN, providers.test)},
+    "/api/v1/providers/{id}/models": {"GET": (READ, providers.models_of)},
+    "/api/v1/config/providers/{id}": {"PUT": (ADMIN, config_edit.put_provider)},
     "/healthz": {"GET": ("", health)},
     "/readyz": {"GET": ("", ready)},
 }

@@ -7,20 +7,22 @@ from collections.abc import Mapping
 from engine.graph import Graph
 
 from .conversations import Conversations
+from .health import Health
 from .retry_budget import RetryBudget
 
 
 class State:
     """What the engine knows of the moment: requests under way by target id, retry budgets by route name, who keeps
-    which conversation.
+    which conversation, and how the latest attempts at each provider went.
 
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_in_flight", "conversations")
+    __slots__ = ("_budgets", "_health", "_in_flight", "conversations")
 
     def __init__(self) -> None:
         self.conversations = Conversations()
+        self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
 
@@ -40,6 +42,13 @@ class State:
         else:
             del self._in_flight[target]
 
+    def health(self, provider: str) -> Health:
+        """How the latest attempts at this provider went."""
+        found = self._health.get(provider)
+        if found is None:
+            found = self._health[provider] = Health()
+        return found
+
     def retry_budget(self, route: str) -> RetryBudget:
         """The retry budget of this route, made at its first request."""
         budget = self._budgets.get(route)
@@ -51,6 +60,8 @@ class State:
         """Forget the routes that ``graph`` does not have; attempts under way are forgotten as they end."""
         for name in self._budgets.keys() - graph.routes.keys():
             del self._budgets[name]
+        for name in self._health.keys() - graph.providers.keys():
+            del self._health[name]
 
     def snapshot(self) -> Mapping[str, int]:
         """Attempts under way by target id, at this moment."""

@@ -84,6 +84,7 @@ def _lower(model: SettingsDoc) -> Settings:
         "proxy": model.upstream.proxy,
         "ca_file": model.upstream.ca_file,
         "access_log": model.telemetry.access_log,
+        "edits": model.management.edits,
         "issuers": tuple(_issuer(issuer) for issuer in sorted(model.clients.tokens, key=lambda issuer: issuer.name)),
     }
     return Settings(**{name: value for name, value in values.items() if value is not None})

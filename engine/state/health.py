@@ -1,0 +1,37 @@
+"""What became of the latest attempts at each provider: enough to say whether it works, from traffic alone."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from engine.exchange import OutcomeClass
+
+_C = OutcomeClass
+#: Outcomes that say nothing about the provider's health: the request's own fault, or nobody's.
+NEUTRAL = frozenset({_C.INVALID_REQUEST, _C.CONTEXT_EXCEEDED, _C.CONTENT_REFUSED, _C.CANCELLED, _C.DEADLINE})
+
+
+class Health(Struct):
+    """Times are Unix seconds, ``None`` where nothing of the kind has happened; ``row`` counts failures in a row."""
+
+    served_at: float | None = None
+    failed_at: float | None = None
+    failure: str = ""
+    row: int = 0
+
+    @property
+    def state(self) -> str:
+        """``healthy`` after an answer, ``failing`` after a failure, ``unknown`` before either."""
+        if self.row:
+            return "failing"
+        return "unknown" if self.served_at is None else "healthy"
+
+    def note(self, outcome: OutcomeClass, now: float) -> None:
+        """An attempt ended so."""
+        if outcome is _C.SERVED:
+            self.served_at = now
+            self.row = 0
+        elif outcome not in NEUTRAL:
+            self.failed_at = now
+            self.failure = outcome.value
+            self.row += 1
