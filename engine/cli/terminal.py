@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -67,3 +67,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 error``, ``2 errors``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], color: bool = False) -> str:
+    """Columns as wide as they must be, two spaces apart; the last one is never padded."""
+    lines = [list(head), *(list(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([paint(texts[0], "bold", color), *texts[1:]])
