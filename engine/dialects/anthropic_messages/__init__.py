@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from engine.dialects.discovery import ANTHROPIC
 from engine.dialects.link import JSON, path_of, spliced
 from engine.dialects.protocol import ChatCodec, Codec, EventReader, EventWriter, Written
 from engine.dialects.registry import dialect
@@ -75,6 +76,7 @@ class AnthropicMessages:
     prefix = "/v1"
     headers: tuple[tuple[str, str], ...] = ((_VERSION, VERSION),)
     lacks: frozenset[str] = frozenset()
+    discovery = ANTHROPIC
     aliases: Mapping[str, str] = MappingProxyType({"max_completion_tokens": "max_tokens", "stop": "stop_sequences"})
     chat: ChatCodec | None = Chat()
     codecs: Mapping[str, Codec] = MappingProxyType({})

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from engine.dialects.discovery import Discovery
 from engine.dialects.protocol import ChatCodec, Codec, EventReader, Written
 from engine.dialects.registry import dialect
 from engine.dialects.upstream import NoWriter
@@ -57,6 +58,7 @@ class BedrockConverse:
     prefix = ""
     headers: tuple[tuple[str, str], ...] = ()
     lacks: frozenset[str] = frozenset({"image_url"})
+    discovery: Discovery | None = None
     chat: ChatCodec | None = Chat()
     codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings(), "rerank": Rerank()})
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from engine.dialects.discovery import COHERE
 from engine.dialects.link import JSON, path_of, spliced
 from engine.dialects.protocol import ChatCodec, Codec, Written
 from engine.dialects.registry import dialect
@@ -62,6 +63,7 @@ class Cohere:
     prefix = "/v2"
     headers: tuple[tuple[str, str], ...] = ()
     lacks: frozenset[str] = frozenset()
+    discovery = COHERE
     aliases: Mapping[str, str] = MappingProxyType({})
     chat: ChatCodec | None = Chat()
     codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings(), "rerank": _RERANK})

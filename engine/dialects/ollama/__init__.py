@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from engine.dialects.discovery import OLLAMA
 from engine.dialects.protocol import ChatCodec, Codec, Written
 from engine.dialects.registry import dialect
 from engine.dialects.upstream import NoWriter
@@ -56,6 +57,7 @@ class Ollama:
     prefix = "/api"
     headers: tuple[tuple[str, str], ...] = ()
     lacks: frozenset[str] = frozenset({"image_url"})
+    discovery = OLLAMA
     chat: ChatCodec | None = Chat()
     codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings()})
 
