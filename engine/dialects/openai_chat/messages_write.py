@@ -62,7 +62,8 @@ class MessageWriter:
             written["content"] = self._content(rest, "\n\n")
         if self._own:
             written.update(message.extra)
-        self.messages.append(written)
+        if self._own or not rest or written["content"] or written.keys() - {"role", "name", "content"}:
+            self.messages.append(written)  # else nothing of the message could be carried
 
     def _release(self) -> None:
         if self._waiting:

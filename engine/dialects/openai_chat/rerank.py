@@ -46,6 +46,8 @@ class Rerank:
             "query": request.query,
             "documents": request.documents,
         }
+        if request.origin != NAME:
+            body["documents"] = [_plain(document) for document in request.documents]
         if request.top_n is not None:
             body["top_n"] = request.top_n
         if request.return_documents is not None:
@@ -104,6 +106,11 @@ class Rerank:
         if reply.origin == NAME:
             body.update(reply.extra)
         return body
+
+
+def _plain(document: str | dict[str, Any]) -> str | dict[str, Any]:
+    """The text of a document that is nothing else: every service takes that, and not every one an object."""
+    return document["text"] if isinstance(document, dict) and isinstance(document.get("text"), str) else document
 
 
 def _ranked(row: dict[str, Any]) -> Ranked | None:

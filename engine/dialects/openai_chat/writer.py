@@ -147,6 +147,9 @@ class ChatWriter:
         calls = self._choice(event.choice).calls
         function: dict[str, Any] = {"arguments": event.arguments}
         first = event.block not in calls
+        extra = {name: value for name, value in event.extra.items() if name in _CALL_EXTRA}
+        if not (first or event.name or event.arguments or extra):
+            return b""
         place = calls.setdefault(event.block, len(calls))
         if first or event.name:
             function = {"name": event.name, **function}
@@ -156,8 +159,7 @@ class ChatWriter:
         if first:
             call.update(id=event.id, type="function")
         call["function"] = function
-        call.update((name, value) for name, value in event.extra.items() if name in _CALL_EXTRA)
-        return self._delta(event.choice, {"tool_calls": [call]})
+        return self._delta(event.choice, {"tool_calls": [{**call, **extra}]})
 
     def _whole(self, event: WholePart) -> bytes:
         part = event.part
