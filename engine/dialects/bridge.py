@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, structs
 
-from engine.exchange import Call, Header, OutcomeClass, Shape, Usage, Verdict, WireRequest
+from engine.exchange import Call, Header, OutcomeClass, Shape, UncarriedError, Usage, Verdict, WireRequest
 from engine.exchange.canonical import ChatReply, ChatRequest, carries_output
 from engine.exchange.events import Ended, Event, Failed, Finished, Used, events_of, is_output, merged
 
@@ -34,6 +34,7 @@ class Bridge:
     def encode(self, call: Call, shape: Shape) -> WireRequest:
         """See :class:`engine.dialects.link.Link`."""
         asked = self._asked(call)
+        _refuse_what_is_kept(asked)
         overrides = _overrides(shape)
         request = _adjusted(asked, overrides) if overrides is not None else asked
         written = self._provider.write_request(request, shape)
@@ -250,6 +251,21 @@ class BridgeStream:
             self._filtered = event.finish in ("content_filter", "refusal")
         elif not self.committed:
             self.committed = is_output(event)
+
+
+#: Fields that name what only the service holds that keeps it; an answer without it would be another.
+_KEPT = {
+    "previous_response_id": "the conversation before this message",
+    "conversation": "a conversation",
+    "prompt": "a stored prompt",
+}
+
+
+def _refuse_what_is_kept(asked: ChatRequest) -> None:
+    """Raises ``UncarriedError`` for a request that builds on what the provider of its own dialect keeps."""
+    for name in asked.extra.keys() & _KEPT.keys():
+        message = f"`{name}` names {_KEPT[name]} that another provider keeps; send the whole conversation instead."
+        raise UncarriedError(name, message)
 
 
 def tree_of(call: Call) -> dict[str, Any]:
