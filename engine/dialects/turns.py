@@ -47,7 +47,9 @@ def take_turns(
         else:
             last.blocks += blocks
         results = message.role == "tool"
-    if not turns and instructions and not same:
+    while not turns and instructions and not same:
         asked = instructions.pop()
-        turns.append(Turn("user", write(asked), asked))
+        blocks = write(asked)
+        if blocks:
+            turns.append(Turn("user", blocks, asked))
     return instructions, turns

@@ -6,6 +6,7 @@ thought that it has not signed, so such thoughts are taken out. Services that ru
 
 from __future__ import annotations
 
+import operator
 import re
 from typing import Any
 
@@ -27,18 +28,24 @@ def without_foreign_thoughts(messages: Raw, model: str) -> Raw | None:
     if b'"signature"' not in text or version(model) is None or not _FOREIGN.search(text):
         return None
     try:
-        kept = [message for message in map(_cleaned, _decode(text)) if bytes(message.get("content", b"")) != b"[]"]
+        trees = _decode(text)
+        cleaned = [tree for message in trees if (tree := _cleaned(message)) is not None]
     except (msgspec.DecodeError, RecursionError):
         return None
-    return Raw(_encode(kept))
+    same = len(cleaned) == len(trees) and all(map(operator.is_, cleaned, trees))
+    return None if same else Raw(_encode(cleaned))
 
 
-def _cleaned(message: dict[str, Raw]) -> dict[str, Raw]:
+def _cleaned(message: dict[str, Raw]) -> dict[str, Raw] | None:
+    """The message itself where nothing is taken out; ``None`` where nothing is left."""
     content = bytes(message.get("content", b""))
     if not _FOREIGN.search(content):
         return message
-    blocks = [block for block in _decode_blocks(content) if not _is_foreign(block)]
-    return {**message, "content": Raw(_encode(blocks))}
+    blocks = _decode_blocks(content)
+    kept = [block for block in blocks if not _is_foreign(block)]
+    if len(kept) == len(blocks):
+        return message
+    return {**message, "content": Raw(_encode(kept))} if kept else None
 
 
 def _is_foreign(block: Raw) -> bool:

@@ -47,7 +47,11 @@ def read_usage(tree: object) -> Usage | None:
 
 def unread(tree: dict[str, Any]) -> dict[str, Any]:
     """What else an upstream's usage says."""
-    return others(tree, _KNOWN)
+    rest = others(tree, _KNOWN)
+    server = rest.get("server_tool_use")
+    if isinstance(server, dict) and not any(others(server, ("web_search_requests",)).values()):
+        del rest["server_tool_use"]
+    return rest
 
 
 def write_usage(usage: Usage | None) -> dict[str, Any]:
