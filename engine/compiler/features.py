@@ -6,28 +6,14 @@ Everything here is refused by name (P414) or warned about (W905); nothing is acc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import entry_points
 from types import MappingProxyType
 
-#: Every dialect of the language, and those of them that requests can be sent in.
-DIALECTS = (
-    "openai-chat",
-    "openai-responses",
-    "anthropic-messages",
-    "gemini",
-    "bedrock-converse",
-    "cohere",
-    "ollama",
-)
-AVAILABLE_TRANSPORTS = frozenset({"http"})
 AVAILABLE_BALANCES = frozenset({"weighted", "hash", "least_busy"})
 AVAILABLE_STORES = frozenset({"memory"})
 
 #: Hints for P414, by what was written.
 INSTEAD: Mapping[str, str] = MappingProxyType(
     {
-        "transport": "use `transport: http`",
         "by": "use `by: least_busy`, `by: weighted` or `by: hash`",
         "mirror": "write the mirror's `step` alone; requests are served by that step only",
         "hedge": "use `fallback` with the same steps and a shorter `timeouts.first_token`",
@@ -45,9 +31,3 @@ ONLY_CHECKED: Mapping[str, str] = MappingProxyType(
         "test": "it is not run",
     }
 )
-
-
-@cache
-def installed_dialects() -> frozenset[str]:
-    """The names of dialects that other installed packages bring."""
-    return frozenset(point.name for point in entry_points(group="engine.dialects"))

@@ -10,7 +10,7 @@ from .usage import Usage
 
 
 class EmbedRequest(Struct, omit_defaults=True):
-    """Texts to embed (or token lists, which few protocols take). ``purpose`` is Cohere's ``input_type``."""
+    """Texts to embed (or token lists, which few protocols take). ``purpose`` says what for."""
 
     model: str = ""
     input: list[str | list[int]] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -18,15 +19,24 @@ from engine.graph import Graph, Provider, Settings, TargetStep, Timeouts
 from engine.state import State
 
 from .credentials import Credential, credential_of
+from .inbox import Inbox
 from .transport import Transport, TransportOptions
+from .transport_poll import PollTransport
+from .transport_process import Installed, ProcessTransport
 from .transport_pyreqwest import PyreqwestTransport
+from .transport_queue import QueueTransport, inbox_path
 
 TransportFactory = Callable[[Provider, TransportOptions], Transport]
 
 
 def default_transport(provider: Provider, options: TransportOptions) -> Transport:
-    """pyreqwest, for every provider."""
-    return PyreqwestTransport(options)
+    """The transport that the provider declares; over HTTP, pyreqwest."""
+    if provider.transport == "process":
+        return ProcessTransport(provider.command, os.environ)
+    if provider.transport == "queue":
+        return QueueTransport(provider.name, Inbox.of(inbox_path(provider.name, provider.queue_file)))
+    http = PyreqwestTransport(options)
+    return PollTransport(http) if provider.transport == "poll" else http
 
 
 class Way(Struct, frozen=True):
@@ -68,7 +78,11 @@ class ProviderClient:
         self.dialect = dialects()[provider.dialect]
         self.speaks = frozenset({provider.dialect, *provider.also_speaks})
         self._ways: dict[tuple[str, str], Way | None] = {}
-        self.credential: Credential = credential_of(provider.auth, provider.base_url, environ)
+        self.credential: Credential
+        if provider.transport == "process":
+            self.credential = Installed(provider.command, environ)
+        else:
+            self.credential = credential_of(provider.auth, provider.base_url, environ)
         self.headers = tuple((name.lower(), value) for name, value in provider.headers)
         self.own_headers = frozenset(name for name, _ in self.headers)
         self.holders = 0
@@ -253,6 +267,8 @@ def _client_key(provider: Provider, settings: Settings, ca_pem: bytes | None) ->
         provider.dialect,
         provider.also_speaks,
         provider.transport,
+        provider.command,
+        provider.queue_file,
         provider.headers,
         credential,
         settings.proxy,

@@ -77,7 +77,7 @@ async def _start(
         body = await _read_all(answer)
         return client.dialect.classify(answer.status, answer.header, body, run.now())
     content_type = answer.header("content-type") or ""
-    if "json" in content_type and "stream" not in content_type:
+    if _is_whole(content_type):
         return await _whole(run, way, answer)
     decoder = way.link.stream(run.call, answer.header)
     while not decoder.ended and (piece := await answer.read()) is not None:
@@ -88,6 +88,12 @@ async def _start(
             return decoder.failure
     tail, failure = decoder.finish()
     return failure or (decoder, tail)
+
+
+def _is_whole(content_type: str) -> bool:
+    """Whether this is one JSON value, and not a stream of them."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.endswith("+json") and "stream" not in kind)
 
 
 async def _whole(run: Run, way: Way, answer: StreamAnswer) -> tuple[StreamDecoder, bytes] | Verdict:

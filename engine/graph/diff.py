@@ -131,6 +131,8 @@ def _provider_rows(graph: Graph, name: str) -> _Rows:
     rows["quirks.drop"] = (quirks.drop, show(quirks.drop))
     rows |= params_rows(Params(set=quirks.set), "quirks.")
     rows |= _plain_rows(quirks.paths, "quirks.paths") | _plain_rows(quirks.roles, "quirks.roles")
+    rows["command"] = (provider.command, shorten(show(provider.command)))
+    rows["queue_file"] = _row("queue_file", provider.queue_file)
     rows["also_speaks"] = _row("also_speaks", provider.also_speaks)
     rows["quirks.stream_usage"] = _row("stream_usage", quirks.stream_usage)
     limits = "; ".join(", ".join(f"{k} {show(v)}" for k, v in sorted(limit.items())) for limit in provider.limits)

@@ -85,6 +85,10 @@ class Provider:
     limits: tuple[Mapping[str, Any], ...] = ()
     also_speaks: tuple[str, ...] = ()
     """Further dialects it answers in, at the same address."""
+    command: tuple[str, ...] = ()
+    """Program and arguments of the transport ``process``."""
+    queue_file: str | None = None
+    """Where requests wait for the transport ``queue``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Provider,
     Reject,
     Route,
     RouteStep,
@@ -223,8 +224,14 @@ def unfit(step: TargetStep, request: Request, view: View) -> Skip | None:
         detail = f"about {request.input_tokens} input tokens; its context window is {target.context_window}"
         return Skip(target.id, "context", detail, step.path)
     if not view.credential(target.provider.name):
-        return Skip(target.id, "credential", f"the secret of provider {target.provider.name!r} is not set", step.path)
+        return Skip(target.id, "credential", _lacking(target.provider), step.path)
     return None
+
+
+def _lacking(provider: Provider) -> str:
+    if provider.transport == "process":
+        return f"the program {provider.command[0]!r} of provider {provider.name!r} is not installed"
+    return f"the secret of provider {provider.name!r} is not set"
 
 
 def assign(split: Split, request: Request) -> str:

@@ -103,9 +103,7 @@ class AuthAws(AuthBase):
     region: Opt[Name] = Field(
         default=None, description="Region to sign for; by default the one in `base_url`'s host, else the environment's."
     )
-    service: Opt[Name] = Field(
-        default=None, description="Service to sign for; by default told by `base_url`'s host.", examples=["bedrock"]
-    )
+    service: Opt[Name] = Field(default=None, description="Service to sign for; by default told by `base_url`'s host.")
     access_key: Opt[Secret] = Field(
         default=None, description="The access key's id; by default the environment's credentials are used."
     )
@@ -151,7 +149,7 @@ class AuthEntra(AuthBase):
         default=None, description="The client's secret; by default the managed identity is used."
     )
     audience: Opt[Text] = Field(
-        default=None, description="Scope to ask tokens for; by default that of Azure's AI services."
+        default=None, description="Scope to ask tokens for; by default that of Microsoft's AI services."
     )
 
 
@@ -323,6 +321,11 @@ class ProviderDoc(Model):
     )
     transport: Literal["http", "process", "queue", "poll"] = Field(default="http", description="How requests reach it.")
     command: list[Text] = Field(default=[], description="Program and arguments of the transport `process`.")
+    queue_file: Opt[Text] = Field(
+        default=None,
+        description="File in which requests wait for the transport `queue`; by default one named after the provider, "
+        "in the system's folder for state.",
+    )
     auth: Auth = Field(
         default=AuthNone(scheme="none"), description="How requests are authenticated; by default not at all."
     )

@@ -12,6 +12,8 @@ from engine.graph import Graph, Key
 from .tokens import TokenError, Tokens, looks_like_token
 
 USE, READ, ADMIN = "use", "read", "admin"
+#: What no key is needed for, but an administrator's counts.
+RELAY = "relay"
 
 
 class DeniedError(Exception):

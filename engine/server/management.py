@@ -11,8 +11,8 @@ import msgspec
 from engine.executor.intake import BadRequestError
 from engine.graph import matches, render
 
-from . import config_edit, providers
-from .access import ADMIN, READ, USE
+from . import config_edit, providers, relay
+from .access import ADMIN, READ, RELAY, USE
 from .asked import JSON, Answer, Asked, json_answer
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "/api/v1/providers/{id}/test": {"POST": (ADMIN, providers.test)},
     "/api/v1/providers/{id}/models": {"GET": (READ, providers.models_of)},
     "/api/v1/config/providers/{id}": {"PUT": (ADMIN, config_edit.put_provider)},
+    "/relay": {"GET": ("", relay.page)},
+    "/api/v1/relay": {"GET": (RELAY, relay.waiting)},
+    "/api/v1/relay/{id}": {"POST": (RELAY, relay.answer)},
     "/healthz": {"GET": ("", health)},
     "/readyz": {"GET": ("", ready)},
 }

@@ -23,8 +23,8 @@ RANKS = {
     "exchange": 1,
     "schema": 2,
     "graph": 3,
+    "dialects": 3,
     "compiler": 4,
-    "dialects": 4,
     "state": 5,
     "planner": 6,
     "executor": 7,
@@ -49,6 +49,8 @@ PURE_PARTS = ("planner", "state", "proof")
 BOUNDARIES: dict[tuple[str, str], str] = {
     ("engine/cli/app.py", "_guarded"): "a defect of ours ends in a sentence for the user, not in a traceback",
     ("engine/executor/run.py", "serve"): "a defect in one request must not take a connection down",
+    ("engine/executor/credentials/aws.py", "refresh"): "the vendor's chain of sources raises what it likes",
+    ("engine/executor/credentials/tokens.py", "_refresh"): "the vendors' libraries raise what they like",
     ("engine/executor/transport_pyreqwest.py", "__await__"): "it ends nowhere: it is handed to the read that waits",
     ("engine/runtime/live.py", "_let_go"): "a client that does not close well must not hurt requests",
     ("engine/runtime/observers.py", "__call__"): "an observer is somebody else's code",
@@ -152,7 +154,9 @@ def test_yaml_is_read_in_one_place() -> None:
     names = {"yaml", "ruamel", "strictyaml"}
     wrong = [f"{i.file}:{i.line}" for i in all_imports() if named(i.module, names) and i.part != "documents"]
     assert wrong == []
-    assert not [i for i in all_imports() if named(i.module, {"ruamel", "strictyaml"})]
+    # Reading is one thing, with one notation; ruamel writes into people's files without losing their comments.
+    written = {i.file for i in all_imports() if named(i.module, {"ruamel"})}
+    assert written == {"engine/documents/edit.py"}
 
 
 def test_network_clients_live_in_the_transports() -> None:
@@ -259,7 +263,8 @@ def test_no_provider_is_named_outside_the_dialects() -> None:
     reference = re.compile(rf"[\"'`](?:{also})/[a-z0-9]")
     wrong = []
     for path in sources():
-        if part_of(path) == "dialects":
+        # How a cloud signs its callers in is its own protocol too.
+        if part_of(path) == "dialects" or path.is_relative_to(ENGINE / "executor/credentials"):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             rest = NOT_A_PROVIDER.sub("", line)

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.diagnostics import did_you_mean
+from engine.dialects import dialects
 from engine.graph import Auth, Price, Provider, Quirks, SecretRef, Target
 from engine.schema import ProviderDoc, Secret
 
-from .. import features
 from ..cache import ProviderNodes
 from ..drafts import encode_params
 from ..work import Declared, Finding, Owner, Work
@@ -100,6 +100,8 @@ def _provider(model: ProviderDoc) -> Provider:
             roles=MappingProxyType(dict(sorted(quirks.roles.items()))),
         ),
         also_speaks=tuple(sorted(set(model.also_speaks) - {model.dialect})),
+        command=tuple(model.command),
+        queue_file=model.queue_file,
         limits=tuple(MappingProxyType(rate.model_dump(exclude_none=True)) for rate in model.limits),
     )
 
@@ -135,10 +137,8 @@ def _check(model: ProviderDoc) -> list[Finding]:
     found = []
     spoken = [(model.dialect, ("dialect",)), *((d, ("also_speaks", i)) for i, d in enumerate(model.also_speaks))]
     for name, path in spoken:
-        if name not in features.DIALECTS and name not in features.installed_dialects():
+        if name not in dialects():
             found.append(_dialect(model, name, owner, path))
-    if model.transport not in features.AVAILABLE_TRANSPORTS:
-        found.append(_unavailable(owner, ("transport",), f"transport {model.transport}", features.INSTEAD["transport"]))
     if model.limits:
         summary = f'the limits of provider "{model.name}" are checked but not acted on yet'
         hint = "expect 429 replies from the provider where it has such limits; they fail over"
@@ -147,16 +147,11 @@ def _check(model: ProviderDoc) -> list[Finding]:
 
 
 def _dialect(model: ProviderDoc, name: str, owner: Owner, path: tuple[str | int, ...]) -> Finding:
-    known = (*features.DIALECTS, *features.installed_dialects())
+    known = tuple(dialects())
     near = did_you_mean(name, known)
     hint = f'did you mean "{near}"?' if near else f"the dialects are {', '.join(known)}"
     summary = f'provider "{model.name}" speaks unknown dialect "{name}"'
     return Finding("R305", owner, path, summary, label="no such dialect", hint=hint)
-
-
-def _unavailable(owner: Owner, path: tuple[str, ...], what: str, hint: str) -> Finding:
-    summary = f"{what} is not available in this version"
-    return Finding("P414", owner, path, summary, label="not available yet", hint=hint)
 
 
 def unpriced(target: Target) -> bool:

@@ -178,6 +178,8 @@ def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
         "dialect": provider.dialect,
         "also_speaks": list(provider.also_speaks),
         "transport": provider.transport,
+        "command": list(provider.command),
+        "queue_file": provider.queue_file,
         "base_url": public_url(provider.base_url),
         "auth": {
             "scheme": auth.scheme,
