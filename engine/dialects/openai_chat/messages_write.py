@@ -172,6 +172,8 @@ class MessageWriter:
         return [self._part(part) for part in parts]
 
     def _carried(self, part: Part) -> bool:
+        if isinstance(part, ToolCall | ToolResult) or (isinstance(part, Thinking) and not self._own):
+            return False  # out of place here
         if self._own:
             return True
         if isinstance(part, Text | Media) and part.cache is not None:
@@ -187,6 +189,8 @@ class MessageWriter:
             return write_media(part, self._own)
         if isinstance(part, Thinking):
             return write_thinking_part(part)
+        if isinstance(part, Refusal):
+            return {"type": "refusal", "refusal": part.text}
         if isinstance(part, Opaque) and isinstance(part.value, dict):
             return part.value
         raise TypeError(f"a {type(part).__name__} is no part of a message's content")

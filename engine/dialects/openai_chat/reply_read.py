@@ -83,6 +83,8 @@ def _choice(tree: dict[str, Any], seed: str) -> Choice:
     choice = Choice(read_parts(message, seed))
     choice.logprobs = read_logprobs(tree.get("logprobs"))
     choice.extra = others(tree, _CHOICE)
+    if "reasoning_content" in mapping(tree.get("logprobs")):  # probabilities of thoughts are no text's
+        choice.extra["logprobs"] = tree["logprobs"]
     rest = others(message, _MESSAGE)
     if rest:
         choice.extra["message"] = rest

@@ -59,7 +59,7 @@ class ItemWriter:
                 return
         role = "user" if message.role == "tool" else message.role
         extra = message.extra if self._own else {}
-        content = [part for part in rest if self._known(part)]
+        content = [part for part in rest if isinstance(part, Text | Refusal | Media | Opaque) and self._known(part)]
         if rest and not content:
             return
         item = {"role": self._roles.get(role, role), "content": _content(content, role, self._own, extra), **extra}
