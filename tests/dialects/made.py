@@ -51,10 +51,12 @@ def calls(first: int) -> st.SearchStrategy[ToolCall]:
 
 
 @st.composite
-def requests(draw: st.DrawFn, origin: str, media: st.SearchStrategy[Media], **fields: Any) -> ChatRequest:
+def requests(
+    draw: st.DrawFn, origin: str, media: st.SearchStrategy[Media], inner: st.SearchStrategy[Text | Media], **fields: Any
+) -> ChatRequest:
     """A conversation in which the sides take turns; results name the functions they come from.
 
-    ``fields`` are strategies for the request's other fields.
+    ``inner`` is what results may hold, ``fields`` are strategies for the request's other fields.
     """
     messages = [Message("system", draw(st.lists(texts, min_size=1, max_size=2)))] if draw(st.booleans()) else []
     asked = st.lists(texts | media, min_size=1, max_size=3)
@@ -63,7 +65,7 @@ def requests(draw: st.DrawFn, origin: str, media: st.SearchStrategy[Media], **fi
         said = draw(st.lists(texts | thoughts | calls(turn), min_size=1, max_size=4, unique_by=_identity))
         messages.append(Message("assistant", said))
         called = [part for part in said if isinstance(part, ToolCall)]
-        content = st.lists(texts | media, max_size=2)
+        content = st.lists(inner, max_size=2)
         results: list[Part] = [
             ToolResult(call.id, draw(content), call.name, draw(st.booleans()), draw(st.none() | MARKS))
             for call in called

@@ -1,6 +1,7 @@
 """Blocks of content, both ways (AWS's API reference, ``ContentBlock`` and ``ToolResultContentBlock``).
 
-The protocol carries bytes and S3 objects. Another address is an error, never a fetch.
+The protocol carries bytes and S3 objects. Another address is an error, never a fetch. Redacted thought is the base64 of
+what Anthropic's own protocol calls ``data``, so that it stays valid from one service to the other.
 """
 
 from __future__ import annotations
@@ -106,8 +107,8 @@ def _read_reasoning(value: Any) -> Part | None:
     inner = tree.get("reasoningText")
     if isinstance(inner, dict):
         return Thinking(text(inner.get("text")), text(inner.get("signature")) or None)
-    data = tree.get("redactedContent")
-    return Thinking(redacted=data) if isinstance(data, str) else None
+    redacted = text_of(text(tree.get("redactedContent")))
+    return Thinking(redacted=redacted) if redacted else None
 
 
 def _read_cited(value: Any) -> Part | None:
@@ -186,10 +187,18 @@ def write_blocks(parts: list[Part], writing: Writing) -> list[Block]:
         block = _write(part, writing)
         if block is not None:
             blocks.append(block)
-            cache = getattr(part, "cache", None)
+            cache = _mark_of(part)
             if cache is not None:
                 add_point(blocks, cache, writing)
     return blocks
+
+
+def _mark_of(part: Part) -> dict[str, Any] | None:
+    """The part's mark; a mark within a result stands behind the result, since there is no place for it inside."""
+    found: dict[str, Any] | None = getattr(part, "cache", None)
+    if found is None and isinstance(part, ToolResult):
+        return next((mark for inner in part.content if (mark := _mark_of(inner)) is not None), None)
+    return found
 
 
 def add_point(blocks: list[Block], cache: dict[str, Any], writing: Writing) -> None:
@@ -242,8 +251,13 @@ def _write_thinking(part: Thinking, writing: Writing) -> Block | None:
         # Only its maker's signature makes a thought acceptable.
         writing.dropped.append("reasoning_content")
         return None
+    return thought_block(part)
+
+
+def thought_block(part: Thinking) -> Block:
+    """The block for a thought."""
     if part.redacted is not None:
-        return {"reasoningContent": {"redactedContent": part.redacted}}
+        return {"reasoningContent": {"redactedContent": base64_of(part.redacted)}}
     told = {"text": part.text}
     if part.signature is not None:
         told["signature"] = part.signature
@@ -274,9 +288,7 @@ def write_media(part: Media, writing: Writing) -> Block:
         writing.dropped.append("detail")
     mime = mime_of(part)
     if part.text is not None:
-        source: Block = (
-            {"text": part.text} if writing.same else {"bytes": base64.b64encode(part.text.encode()).decode()}
-        )
+        source: Block = {"text": part.text} if writing.same else {"bytes": base64_of(part.text)}
         mime = mime or "text/plain"
     elif part.data is not None:
         source = {"bytes": part.data}
@@ -293,6 +305,11 @@ def write_media(part: Media, writing: Writing) -> Block:
     if kind == "document":
         block["name"] = part.name if writing.same and part.name else _document_name(part, writing)
     return {kind: {**block, **extra}}
+
+
+def base64_of(told: str) -> str:
+    """Text as bytes travel."""
+    return base64.b64encode(told.encode()).decode()
 
 
 def _called(part: Media) -> str:

@@ -19,7 +19,7 @@ from engine.exchange.canonical import (
     ToolCall,
 )
 
-from .content import read_blocks
+from .content import read_blocks, thought_block
 from .errors import inner_error, is_error
 from .names import NAME
 from .usage import read_usage, write_usage
@@ -100,10 +100,7 @@ def _block(part: Part) -> dict[str, Any] | None:
         made = arguments_object(part.arguments)
         return {"toolUse": {"toolUseId": part.id, "name": part.name, "input": made}}
     if isinstance(part, Thinking):
-        if part.redacted is not None:
-            return {"reasoningContent": {"redactedContent": part.redacted}}
-        told = {"text": part.text} if part.signature is None else {"text": part.text, "signature": part.signature}
-        return {"reasoningContent": {"reasoningText": told}}
+        return thought_block(part)
     if isinstance(part, Refusal):
         return {"text": part.text}
     return part.value if isinstance(part, Opaque) and part.origin == NAME else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from engine.dialects.mime import text_of
 from engine.dialects.trees import json_text, json_tree, mapping, mappings, text
 from engine.exchange.canonical import Opaque
 from engine.exchange.events import (
@@ -155,9 +156,7 @@ class Reader:
             block.arguments = more or block.arguments
             return [ToolCallPiece(0, block.place, arguments=more)]
         if block.kind == "thought":
-            inner = mapping(delta.get("reasoningContent"))
-            signature, redacted = text(inner.get("signature")) or None, text(inner.get("redactedContent")) or None
-            return [ThinkingPiece(text(inner.get("text")), 0, block.place, signature, redacted)]
+            return [_thought(mapping(delta.get("reasoningContent")), block.place)]
         if isinstance(delta.get("citation"), dict):
             return [TextPiece("", 0, block.place, [read_citation(delta["citation"])])]
         return [TextPiece(text(delta.get("text")), 0, block.place)] if "text" in delta else []
@@ -171,6 +170,14 @@ class Reader:
         if block.kind == "toolUse" and not block.arguments:
             return [ToolCallPiece(0, block.place, arguments=json_text({}))]
         return []
+
+
+def _thought(inner: dict[str, Any], place: int) -> Event:
+    sealed = text(inner.get("redactedContent"))
+    redacted = text_of(sealed) if sealed else None
+    if sealed and redacted is None:
+        return WholePart(Opaque(NAME, {"reasoningContent": {"redactedContent": sealed}}), 0, place)
+    return ThinkingPiece(text(inner.get("text")), 0, place, text(inner.get("signature")) or None, redacted)
 
 
 def _new_buffer() -> Any:

@@ -77,6 +77,7 @@ thinking = st.one_of(
 asked = requests(
     NAME,
     media,
+    texts | media,
     model=WORDS,
     tools=tools,
     tool_choice=st.none()
