@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import msgspec
 
-from engine.diagnostics import Diagnostic
+from engine.diagnostics import Diagnostic, to_dict
 from engine.exchange import Call
 from engine.executor.clients import Clients, LiveView, TransportFactory
 from engine.executor.executor import Executor
@@ -260,7 +260,7 @@ class Engine:
                 "loaded_at": snapshot.loaded_at.isoformat(timespec="milliseconds"),
             },
             "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
-            "diagnostics": [findings.to_dict(d) for d in candidate.diagnostics] if candidate else [],
+            "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
         }
 
     @property
