@@ -17,7 +17,8 @@ from engine.exchange import Call
 from engine.executor.clients import Clients, LiveView, TransportFactory
 from engine.executor.executor import Executor
 from engine.executor.intake import BadRequestError, make_call, request_of
-from engine.executor.reply import Reply, StreamReply
+from engine.executor.reply import Reply as WireReply
+from engine.executor.reply import StreamReply
 from engine.graph import Graph, Key
 from engine.planner import Plan, plan
 from engine.state import State
@@ -27,7 +28,7 @@ from .last_good import LastGood
 from .live import Live
 from .observers import Observer, Observers
 from .reloader import Candidate, Reloader
-from .replies import ChatReply, ChatStream, answer, refusal
+from .replies import ChatStream, Reply, answer, refusal
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
 from .startup import start
@@ -147,7 +148,7 @@ class Engine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """Answer a chat request in OpenAI's shape.
 
         ``headers`` are what a client would send (``x-interlock-*``, and what conditions on ``header.*`` read);
@@ -162,7 +163,7 @@ class Engine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """Answer a text completion request; otherwise as :meth:`chat`."""
         return await self._answer("completions", body, headers, metadata, deadline)
 
@@ -173,7 +174,7 @@ class Engine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """Answer an embeddings request; otherwise as :meth:`chat`."""
         return await self._answer("embeddings", body, headers, metadata, deadline)
 
@@ -187,12 +188,12 @@ class Engine:
     ) -> ChatStream:
         """Answer a chat request as a stream of chunks in OpenAI's shape; ``stream: true`` is added to the body."""
 
-        async def begin() -> Reply | StreamReply:
+        async def begin() -> WireReply | StreamReply:
             return await self.serve(self._call("chat", {**body, "stream": True}, headers, metadata, deadline))
 
         return ChatStream(begin)
 
-    def serve(self, call: Call) -> Coroutine[Any, Any, Reply | StreamReply]:
+    def serve(self, call: Call) -> Coroutine[Any, Any, WireReply | StreamReply]:
         """Serve a call by the graph that is current at this moment, to its end. Never raises for the request's sake.
 
         To be awaited, at once: the snapshot is held from here on.
@@ -308,7 +309,7 @@ class Engine:
         headers: Mapping[str, str] | None,
         metadata: Mapping[str, str] | None,
         deadline: float | None,
-    ) -> ChatReply:
+    ) -> Reply:
         if body.get("stream"):
             raise ValueError("this body asks for a stream; call engine.stream(...) for one, or leave `stream` out")
         return answer(await self.serve(self._call(surface, body, headers, metadata, deadline)))

@@ -17,7 +17,7 @@ from engine.planner import Plan
 
 from .engine import Engine
 from .observers import Observer
-from .replies import ChatReply, ChatStream
+from .replies import ChatStream, Reply
 
 _T = TypeVar("_T")
 
@@ -89,7 +89,7 @@ class SyncEngine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """As :meth:`Engine.chat`."""
         return self._run(self._engine.chat(body, headers=headers, metadata=metadata, deadline=deadline))
 
@@ -100,7 +100,7 @@ class SyncEngine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """As :meth:`Engine.completions`."""
         return self._run(self._engine.completions(body, headers=headers, metadata=metadata, deadline=deadline))
 
@@ -111,7 +111,7 @@ class SyncEngine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """As :meth:`Engine.embeddings`."""
         return self._run(self._engine.embeddings(body, headers=headers, metadata=metadata, deadline=deadline))
 
