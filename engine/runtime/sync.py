@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -67,6 +68,8 @@ class SyncEngine:
         except BaseException:
             self._stop()
             raise
+        # A script may end, or fail, without ever coming to `close`.
+        atexit.register(self.close)
         return self
 
     def __exit__(
@@ -175,6 +178,7 @@ class SyncEngine:
             raise
 
     def _stop(self) -> None:
+        atexit.unregister(self.close)
         loop, self._loop = self._loop, None
         thread, self._thread = self._thread, None
         if loop is not None and thread is not None:

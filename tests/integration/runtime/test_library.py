@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -376,3 +378,15 @@ def test_its_own_observers_may_not_call_it(config: Any, upstream: Any) -> None:
         with SyncEngine.open(config.root, observers=[observer]) as engine:
             engine.chat(HELLO)
     assert "observers" in str(caught[0])
+
+
+def test_a_script_that_never_closes_it_ends_quietly(config: Any) -> None:
+    config.provider(9)
+    config.route()
+    script = (
+        "import sys, time; from engine import SyncEngine; engine = SyncEngine.open(sys.argv[1]); engine.__enter__();"
+        "time.sleep(0.3); print(engine.explain({'model': 'chat'}).attempts)"
+    )
+    command = [sys.executable, "-W", "error", "-c", script, str(config.root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "('home/small',)\n", "")
