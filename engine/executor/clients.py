@@ -17,14 +17,18 @@ from engine.state import State
 
 from .credentials import Credential
 from .transport import Transport, TransportOptions
-from .transport_pyreqwest import PyreqwestTransport
+from .transport_http11 import Http11Transport
 
 TransportFactory = Callable[[Provider, TransportOptions], Transport]
 
 
 def default_transport(provider: Provider, options: TransportOptions) -> Transport:
-    """pyreqwest, for every provider."""
-    return PyreqwestTransport(options)
+    """Our own; through a proxy, httpx, which speaks with all kinds of them."""
+    if options.proxy:
+        from .transport_httpx import HttpxTransport  # takes long to import, and few need it
+
+        return HttpxTransport(options)
+    return Http11Transport(options)
 
 
 class ProviderClient:

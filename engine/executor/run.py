@@ -261,6 +261,6 @@ class Run(Watched):
     def _error(self, outcome: OutcomeClass, status: int, error: dict[str, object]) -> Reply:
         headers = self.headers(self._attempts[-1].target if self._attempts else None)
         if status in (429, 503) and not RULES[outcome].terminal:
-            headers.append((b"retry-after", b"%d" % max(1, math.ceil(self._recovers()))))
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(round(self._recovers(), 3)))))
         record = self.finish(outcome, status, code=str(error["code"] or ""))
         return error_reply(status, error, headers, terminal=RULES[outcome].terminal, outcome=record)

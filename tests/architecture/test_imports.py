@@ -49,7 +49,6 @@ PURE_PARTS = ("planner", "state", "proof")
 BOUNDARIES: dict[tuple[str, str], str] = {
     ("engine/cli/app.py", "_guarded"): "a defect of ours ends in a sentence for the user, not in a traceback",
     ("engine/executor/run.py", "serve"): "a defect in one request must not take a connection down",
-    ("engine/executor/transport_pyreqwest.py", "__await__"): "it ends nowhere: it is handed to the read that waits",
     ("engine/runtime/live.py", "_let_go"): "a client that does not close well must not hurt requests",
     ("engine/runtime/observers.py", "__call__"): "an observer is somebody else's code",
     ("engine/runtime/reading.py", "read"): "a defect in the compiler must not end the watch, nor what runs",
