@@ -71,7 +71,7 @@ class Watcher:
         changed: Callable[[], None],
         interval: Callable[[], float],
     ) -> None:
-        self._roots = frozenset(map(os.fspath, roots))
+        self._roots = frozenset(map(os.path.abspath, roots))
         self._look = look
         self._changed = changed
         self._interval = interval
@@ -159,7 +159,7 @@ class Watcher:
 
         Hidden ones that begin with two dots do: a mounted ConfigMap changes by swapping such a link.
         """
-        folder, name = os.path.split(path)
+        folder, name = os.path.split(os.path.normpath(path))
         return folder not in self._roots or name in FOLDERS or name.startswith("..")
 
 

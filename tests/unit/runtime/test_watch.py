@@ -114,12 +114,17 @@ def test_watching_borrows_no_thread_of_the_program(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_what_lies_beside_the_configuration_is_not_watched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("root", ["", ".", "..", "linked"])
+def test_what_lies_beside_the_configuration_is_not_watched(
+    tmp_path: Path, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for folder in ("policies", "node_modules/deep"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "node_modules" / "linked").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path / "node_modules" if root in ("..", "linked") else tmp_path)
 
     async def scenario() -> None:
-        async with Watched(tmp_path, interval=60) as noticed:
+        async with Watched(Path(root or tmp_path), interval=60) as noticed:
             (tmp_path / "node_modules" / "deep" / "a.yaml").write_text("a: 1")
             (tmp_path / "access.log").write_text("a line")
             assert not await noticed.within(0.5)
