@@ -73,6 +73,7 @@ _typed = msgspec.json.Decoder(_Typed).decode
 _options = msgspec.json.Decoder(_Options).decode
 _text = msgspec.json.Decoder(str).decode
 _scalar = msgspec.json.Decoder(str | int | float | bool).decode
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 # Ids must be unique, not secret; asking the system for each would cost more than all the rest of reading a request.
 _getrandbits = random.Random(random.SystemRandom().getrandbits(256)).getrandbits  # noqa: S311
 
@@ -88,8 +89,10 @@ class BadRequestError(EngineError):
         super().__init__(message)
 
 
-def request_id() -> str:
-    """A fresh id, unique for all practical purposes."""
+def request_id(given: str | None = None) -> str:
+    """The client's own id if it can be printed anywhere without harm, else a fresh one, unique for all purposes."""
+    if given and len(given) <= 128 and _ID_CHARACTERS.issuperset(given):
+        return given
     return f"req_{_getrandbits(96):024x}"
 
 

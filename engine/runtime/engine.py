@@ -16,7 +16,7 @@ from engine.diagnostics import Diagnostic, to_dict
 from engine.exchange import Call
 from engine.executor.clients import Clients, LiveView, TransportFactory
 from engine.executor.executor import Executor
-from engine.executor.intake import BadRequestError, make_call, request_of
+from engine.executor.intake import BadRequestError, make_call, request_id, request_of
 from engine.executor.reply import Reply as WireReply
 from engine.executor.reply import StreamReply
 from engine.graph import Graph, Key
@@ -151,8 +151,9 @@ class Engine:
     ) -> Reply:
         """Answer a chat request in OpenAI's shape.
 
-        ``headers`` are what a client would send (``x-interlock-*``, and what conditions on ``header.*`` read);
-        ``metadata`` adds to the body's; ``deadline`` is the most seconds it may take. Raises :class:`RequestError`.
+        ``headers`` are what a client would send (``x-request-id``, ``x-interlock-*``, and what conditions on
+        ``header.*`` read); ``metadata`` adds to the body's; ``deadline`` is the most seconds it may take. Raises
+        :class:`RequestError`.
         """
         return await self._answer("chat", body, headers, metadata, deadline)
 
@@ -324,10 +325,11 @@ class Engine:
         key: Key | None = None,
     ) -> Call:
         names = {name.lower(): value for name, value in headers.items()} if headers else _NO_HEADERS
+        id_ = request_id(names.get("x-request-id"))
         try:
-            call = make_call(_PATHS[surface], _encode(body), names, key=key)
+            call = make_call(_PATHS[surface], _encode(body), names, id_=id_, key=key)
         except BadRequestError as problem:
-            raise refusal(problem, surface, self.graph.fingerprint) from None
+            raise refusal(problem, surface, self.graph.fingerprint, id_) from None
         if metadata:
             call.metadata = {**call.metadata, **metadata, **call.trusted}
         if deadline is not None:

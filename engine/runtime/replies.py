@@ -12,7 +12,7 @@ import msgspec
 from engine.dialects.sse import Splitter, payload
 from engine.errors import RequestError, StreamError
 from engine.exchange import RULES, Outcome, OutcomeClass
-from engine.executor.intake import BadRequestError, request_id
+from engine.executor.intake import BadRequestError
 from engine.executor.reply import Reply as WireReply
 from engine.executor.reply import StreamReply
 
@@ -164,10 +164,10 @@ def failure(reply: WireReply) -> RequestError:
     return RequestError(_known(reply.outcome), reply.status, _decode(reply.body), _text_headers(reply.headers))
 
 
-def refusal(problem: BadRequestError, surface: str, fingerprint: str) -> RequestError:
+def refusal(problem: BadRequestError, surface: str, fingerprint: str, id_: str) -> RequestError:
     """The exception for a body that cannot be understood, and so was never routed."""
     outcome = Outcome(
-        request_id=request_id(),
+        request_id=id_,
         outcome_class=OutcomeClass.INVALID_REQUEST,
         status=problem.status,
         surface=surface,

@@ -25,7 +25,6 @@ _LATER = {
     "/v1/messages/count_tokens": "counting tokens",
     "/v1/rerank": "rerank",
 }
-_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 Raw = Iterable[tuple[bytes, bytes]]
 #: Called with (method, path, status, seconds, reply) for requests that no route had a part in.
@@ -56,7 +55,7 @@ class Front:
         """The first half of :meth:`handle`: a refusal, or what is to be awaited, at once, for the reply."""
         fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         graph = self._engine.graph
-        id_ = _request_id(fields.get("x-request-id"))
+        id_ = request_id(fields.get("x-request-id"))
         endpoint = _MODEL_PATHS.get(path)
         if endpoint is None or method != "POST":
             return self._manage(graph, method, path, query, fields, body, id_)
@@ -164,10 +163,3 @@ def _lookup(path: str) -> tuple[Mapping[str, Handler] | None, str]:
     if slash and not head and tail:
         return ROUTES["/v1/models/{model}"], tail
     return None, ""
-
-
-def _request_id(given: str | None) -> str:
-    """The client's own id if it can be printed anywhere without harm, else a fresh one."""
-    if given and len(given) <= 128 and _ID_CHARACTERS.issuperset(given):
-        return given
-    return request_id()

@@ -179,6 +179,30 @@ def test_explain_sends_nothing_and_reads_everything(config: Any, upstream: Any) 
     asyncio.run(scenario())
 
 
+def test_what_is_explained_of_a_request_id_is_what_becomes_of_it(config: Any, upstream: Any) -> None:
+    split = "{split: {name: halves, variants: {a: {weight: 1, step: home/small}, b: {weight: 1, step: home/tools}}}}"
+
+    async def scenario() -> None:
+        async with upstream() as up:
+            config.provider(up.port)
+            config.route(step=split)
+            body = {**HELLO, "tools": [{"type": "function", "function": {"name": "f"}}]}
+            async with Engine.open(config.root) as engine:
+                variants = set()
+                for number in range(12):
+                    headers = {"X-Request-Id": f"job-{number}"}
+                    plan, reply = engine.explain(body, headers=headers), await engine.chat(body, headers=headers)
+                    assert (reply.request_id, plan.request_id) == (f"job-{number}", f"job-{number}")
+                    assert plan.variants == reply.outcome.variants
+                    variants.add(plan.variants)
+                assert len(variants) == 2
+                with pytest.raises(RequestError) as refused:
+                    engine.explain({}, headers={"X-Request-Id": "job-x"})
+                assert refused.value.headers["x-request-id"] == "job-x"
+
+    asyncio.run(scenario())
+
+
 def test_an_observer_that_raises_hurts_nobody(config: Any, upstream: Any, caplog: pytest.LogCaptureFixture) -> None:
     def broken(outcome: Outcome) -> None:
         raise ValueError("no")
