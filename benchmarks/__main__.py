@@ -14,10 +14,13 @@ from typing import Any
 from benchmarks import machine, native, report, scale
 from benchmarks.contestants import LIBRARIES, SERVERS, Library, Server
 from benchmarks.environments import HERE, ROOT, WORK, UnavailableError
-from benchmarks.rounds import Pace, Runs, direct_round, library_round, server_round, summary
+from benchmarks.progress import Progress, Step
+from benchmarks.rounds import CASES, DIRECT, Pace, Runs, direct_round, library_round, server_round, summary
 from benchmarks.servers import StartError
 
 SIZE_PARTS = ("decisions", "compile", "reload")
+DIRECT_TITLE = "no gateway (direct)"
+Part = Callable[[native.Upstream], dict[str, Any]]
 NAMES = (*(server.name for server in SERVERS), *SIZE_PARTS)
 
 
@@ -26,8 +29,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short runs, some three minutes in all, for a first look")
     parser.add_argument("--only", default="", metavar="NAME,...", help=f"some of: {', '.join(NAMES)}")
-    parser.add_argument("--seconds", type=float, help="length of each measurement (default 4, quick 0.6)")
-    parser.add_argument("--rounds", type=int, help="interleaved rounds (default 5, quick 3)")
+    parser.add_argument("--seconds", type=float, help="length of each measurement (default 1.5, quick 0.6)")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds (default 5, quick 2)")
     chosen = parser.parse_args(arguments)
     chosen.names = tuple(name for name in chosen.only.split(",") if name) or NAMES
     if unknown := sorted(set(chosen.names) - set(NAMES)):
@@ -42,9 +45,9 @@ class Bench:
         self.chosen = chosen
         quick = chosen.quick
         self.pace = Pace(
-            rounds=chosen.rounds or (3 if quick else 5),
-            seconds=chosen.seconds or (0.6 if quick else 4.0),
-            warm_up=0.2 if quick else 0.7,
+            rounds=chosen.rounds or (2 if quick else 5),
+            seconds=chosen.seconds or (0.6 if quick else 1.5),
+            warm_up=0.2 if quick else 0.5,
         )
         self.skipped: dict[str, str] = {}
         self.versions: dict[str, str] = {}
@@ -52,8 +55,26 @@ class Bench:
         self.libraries: Runs = {}
         self.sizes: dict[str, Any] = {}
         self.others: list[float] = []
+        self.whole = not (quick or chosen.seconds or chosen.rounds) and set(chosen.names) == set(NAMES)
+        """Whether it is the run whose results are kept."""
 
-    def willing(self, kind: str, entries: tuple[Any, ...]) -> list[Any]:
+    def measure(self, upstream: native.Upstream) -> None:
+        """Everything that was chosen: the interleaved rounds, then the parts about size."""
+        parts = self._parts()
+        servers: list[Server] = self._willing("server", SERVERS)
+        libraries: list[Library] = self._willing("in process", LIBRARIES)
+        case = self.pace.seconds + self.pace.warm_up + 0.1
+        steps = [Step(DIRECT_TITLE, len(CASES) * case)] if servers else []
+        steps += [Step(server.title, len(CASES) * case + server.seconds) for server in servers]
+        steps += [Step(f"{one.title}, in process", case + one.seconds) for one in libraries]
+        steps = steps * self.pace.rounds + [Step(name, guess) for name, (guess, _) in parts.items()]
+        self.progress = Progress(steps)
+        for _ in range(self.pace.rounds if servers or libraries else 0):
+            self._round(upstream, servers, libraries)
+        for name, (_, part) in parts.items():
+            self._part(upstream, name, part)
+
+    def _willing(self, kind: str, entries: tuple[Any, ...]) -> list[Any]:
         """The chosen entries that can take part; the others are noted with their reason."""
         found = []
         for entry in entries:
@@ -63,53 +84,64 @@ class Bench:
                 self.versions[entry.name] = entry.prepare()
                 found.append(entry)
             except UnavailableError as reason:
-                self.skip(f"{entry.title} ({kind})", str(reason))
+                self._skip(f"{entry.title} ({kind})", str(reason))
         return found
 
-    def skip(self, who: str, why: str) -> None:
+    def _skip(self, who: str, why: str) -> None:
         """Notes that something could not be measured, and says so."""
-        print(f"  skipped: {who}: {why}", flush=True)
+        print(f"  MISSING: {who}: {why}", flush=True)
         self.skipped[who] = why
 
-    def rounds(self, upstream: native.Upstream) -> None:
-        """All rounds of all servers and libraries, in turn."""
-        servers: list[Server] = self.willing("server", SERVERS)
-        libraries: list[Library] = self.willing("in process", LIBRARIES)
-        for number in range(1, self.pace.rounds + 1 if servers or libraries else 0):
+    def _round(self, upstream: native.Upstream, servers: list[Server], libraries: list[Library]) -> None:
+        """One round of all; who fails is noted and taken from the lists."""
+        self.others.append(round(machine.disturbance(), 2))
+        if servers:
             begin = time.monotonic()
-            self.others.append(round(machine.disturbance(), 2))
-            if servers:
-                direct_round(upstream, self.pace, self.servers)
-            for server in tuple(servers):
-                print(f"  round {number} of {self.pace.rounds}: {server.title}", flush=True)
-                if problem := server_round(server, upstream, self.pace, self.servers):
-                    self.skip(f"{server.title} (server)", problem)
-                    servers.remove(server)
-            for library in tuple(libraries):
-                print(f"  round {number} of {self.pace.rounds}: {library.title}, in process", flush=True)
-                if problem := library_round(library, upstream, self.pace, self.libraries):
-                    self.skip(f"{library.title} (in process)", problem)
-                    libraries.remove(library)
-            print(f"  round {number} took {time.monotonic() - begin:.0f} s", flush=True)
+            direct_round(upstream, self.pace, self.servers)
+            self.progress.done(DIRECT_TITLE, time.monotonic() - begin, report.headline(self.servers[DIRECT]))
+        for server in tuple(servers):
+            begin = time.monotonic()
+            if problem := server_round(server, upstream, self.pace, self.servers):
+                servers.remove(server)
+                self.progress.drop(server.title)
+                self._skip(f"{server.title} (server)", problem)
+            else:
+                said = report.headline(self.servers[server.name])
+                self.progress.done(server.title, time.monotonic() - begin, said)
+        for library in tuple(libraries):
+            begin, title = time.monotonic(), f"{library.title}, in process"
+            if problem := library_round(library, upstream, self.pace, self.libraries):
+                libraries.remove(library)
+                self.progress.drop(title)
+                self._skip(f"{library.title} (in process)", problem)
+            else:
+                self.progress.done(title, time.monotonic() - begin, report.headline(self.libraries[library.name]))
 
-    def size(self, upstream: native.Upstream) -> None:
-        """The planner's decisions, the compiler and the reloads."""
-        parts: dict[str, Callable[[], dict[str, Any]]] = {
-            "decisions": scale.decisions,
-            "compile": lambda: scale.compiles(1 if self.chosen.quick else 3),
-            "reload": lambda: scale.reloads(upstream, 8.0 if self.chosen.quick else 20.0),
+    def _parts(self) -> dict[str, tuple[float, Part]]:
+        """The chosen parts about size, each with the seconds that it may take."""
+        compiles, seconds = (1, 6.0) if self.chosen.quick else (3, 12.0)
+        parts: dict[str, tuple[float, Part]] = {
+            "decisions": (30.0, lambda upstream: scale.decisions()),
+            "compile": (compiles * 9.0, lambda upstream: scale.compiles(compiles)),
+            "reload": (2 * seconds + 20.0, lambda upstream: scale.reloads(upstream, seconds)),
         }
-        for name in (part for part in SIZE_PARTS if part in self.chosen.names):
-            print(f"  size: {name}", flush=True)
-            try:
-                self.sizes[name] = parts[name]()
-            except (scale.ScaleError, StartError, native.LoadFailedError, UnavailableError) as reason:
-                self.skip(f"Interlock ({name})", str(reason))
+        return {name: part for name, part in parts.items() if name in self.chosen.names}
+
+    def _part(self, upstream: native.Upstream, name: str, part: Part) -> None:
+        begin = time.monotonic()
+        try:
+            self.sizes[name] = part(upstream)
+        except (scale.ScaleError, StartError, native.LoadFailedError, UnavailableError) as reason:
+            self.progress.drop(name)
+            self._skip(f"Interlock ({name})", str(reason))
+        else:
+            self.progress.done(name, time.monotonic() - begin, "measured")
 
     def results(self) -> dict[str, Any]:
         """Everything, as results.json holds it."""
         return {
-            "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+            "command": "make bench" if self.whole else shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+            "whole": self.whole,
             "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
             "commit": machine.commit(ROOT),
             "machine": machine.describe(),
@@ -136,13 +168,12 @@ def main(arguments: list[str]) -> int:
     except native.NoCompilerError as reason:
         print(reason, file=sys.stderr)
         return 2
+    machine.stay_off_the_contestant()
     bench = Bench(chosen)
-    print(f"{bench.pace.rounds} rounds of {bench.pace.seconds:g} s a case; {', '.join(chosen.names)}", flush=True)
+    print(f"{bench.pace.rounds} rounds of {bench.pace.seconds:g} s a case: {', '.join(chosen.names)}", flush=True)
     with native.Upstream() as upstream:
-        bench.rounds(upstream)
-        bench.size(upstream)
-    whole = not chosen.quick and set(chosen.names) == set(NAMES)
-    folder: Path = HERE if whole else WORK / "partial"
+        bench.measure(upstream)
+    folder: Path = HERE if bench.whole else WORK / "partial"
     results = bench.results()
     report.write(results, folder)
     print("\n" + report.markdown(results))

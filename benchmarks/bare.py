@@ -1,4 +1,4 @@
-"""The floor of cost: what a Python gateway cannot do without. No feature beyond parse, pick, splice and relay.
+"""What the best ready-made parts for Python cost by themselves: parse, pick, splice and relay, and nothing else.
 
 An ASGI application for uvicorn (uvloop, httptools), and the in-process loop over the same transport. No errors are
 handled, nothing is retried, timed, counted, logged or checked: it is a ruler, not a gateway.
@@ -77,7 +77,7 @@ async def _relay(builder: Any, send: Any) -> None:
 
 
 async def chat(request: dict[str, Any]) -> str:
-    """The in-process floor: the answer's text for a request in OpenAI's shape."""
+    """The same in process: the answer's text for a request in OpenAI's shape."""
     model, url = ROUTES[request["model"]]
     body = _encode({**request, "model": model})
     reply = await client().post(url).body_bytes(body).build().send()

@@ -6,13 +6,12 @@ Each has one route to one upstream, logs no requests to disk, and records nothin
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.environments import HERE, ROOT, WORK, UnavailableError, python_of, version_of
+from benchmarks.environments import HERE, ROOT, WORK, UnavailableError, nginx, python_of, version_of
 
 #: The environment of every contestant: no proxies, no key of the person who runs this, nothing to fetch.
 CLEAN = {
@@ -35,7 +34,7 @@ class Launch:
     path: str = "/v1/chat/completions"
     env: dict[str, str] = field(default_factory=dict)
     says_its_port: bool = False
-    """It chooses a port and prints its base URL on the first line of its output."""
+    """It chooses a port and prints its base URL on a line of its output."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,8 @@ class Server:
     prepare: Callable[[], str]
     launch: Callable[[int, int], Launch]
     notes: str
+    seconds: float = 2.0
+    """What its start and its end take, at a guess."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Library:
     prepare: Callable[[], str]
     config: Callable[[int], Path | None]
     notes: str
+    seconds: float = 1.0
+    """What its start takes, at a guess."""
 
 
 def write(name: str, text: str) -> Path:
@@ -114,12 +117,12 @@ def _interlock(port: int, upstream: int) -> Launch:
 
 
 def _bare_version() -> str:
-    python = python_of("interlock")
+    python = python_of("bare")
     return f"uvicorn {version_of(python, 'uvicorn')}, pyreqwest {version_of(python, 'pyreqwest')}"
 
 
 def _bare(port: int, upstream: int) -> Launch:
-    command = [str(python_of("interlock")), "-m", "uvicorn", "--app-dir", str(HERE), "bare:app", "--port", str(port)]
+    command = [str(python_of("bare")), "-m", "uvicorn", "--app-dir", str(HERE), "bare:app", "--port", str(port)]
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
     return Launch(command, "chat", env={"BENCH_UPSTREAM": f"http://127.0.0.1:{upstream}/v1"})
 
@@ -176,15 +179,8 @@ def _tensorzero(port: int, upstream: int) -> Launch:
     return Launch(command, "tensorzero::model_name::chat", "/openai/v1/chat/completions", says_its_port=True)
 
 
-def _nginx_binary() -> str:
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    if found is None:
-        raise UnavailableError("nginx is not installed (Debian: apt-get install nginx-light)")
-    return found
-
-
 def _nginx_version() -> str:
-    done = subprocess.run([_nginx_binary(), "-v"], capture_output=True, text=True, check=False)
+    done = subprocess.run([nginx(), "-v"], capture_output=True, text=True, check=False)
     return done.stderr.strip().rpartition("/")[2] or "unknown"
 
 
@@ -220,7 +216,7 @@ http {{
 }}
 """,
     )
-    return Launch([_nginx_binary(), "-p", str(folder), "-e", "stderr", "-c", str(config)], "gpt-4o-mini")
+    return Launch([nginx(), "-p", str(folder), "-e", "stderr", "-c", str(config)], "gpt-4o-mini")
 
 
 def _last(text: str) -> str:
@@ -243,7 +239,7 @@ SERVERS: tuple[Server, ...] = (
         _bare_version,
         _bare,
         "`benchmarks/bare.py` under uvicorn (uvloop, httptools), one process: parse, pick, splice, relay; no feature, "
-        "no access log. The floor of cost for a Python gateway",
+        "no access log. What the best ready-made parts for Python cost by themselves",
     ),
     Server(
         "tensorzero",
@@ -261,6 +257,7 @@ SERVERS: tuple[Server, ...] = (
         _litellm,
         "`litellm --config`, one worker, no database, no keys, no callbacks, no retries, log level ERROR, the cost map "
         "of the package",
+        9.0,
     ),
     Server(
         "nginx",
@@ -277,7 +274,7 @@ LIBRARIES: tuple[Library, ...] = (
     Library(
         "bare",
         "bare prototype",
-        "interlock",
+        "bare",
         _bare_version,
         lambda upstream: None,
         "msgspec and pyreqwest alone: encode, send, decode the reply, take the text",
@@ -297,5 +294,6 @@ LIBRARIES: tuple[Library, ...] = (
         _litellm_version,
         lambda upstream: None,
         "`Router.acompletion`, one deployment, no retries",
+        4.0,
     ),
 )

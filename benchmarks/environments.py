@@ -6,6 +6,7 @@ Only the standard library is used here: the command itself runs on any Python 3.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ WORK = HERE / ".work"
 #: What each environment holds. Versions of the peers are pinned, so that two runs compare the same things.
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "interlock": (f"{ROOT}",),
+    "bare": ("httptools", "msgspec", "pyreqwest==0.15.1", "uvicorn==0.54.0", "uvloop"),
     "litellm": ("litellm[proxy]==1.106.2", "uvloop"),
     "tensorzero": ("tensorzero==2026.6.0", "uvloop"),
 }
@@ -36,7 +38,7 @@ def python_of(name: str) -> Path:
     """
     if name == "interlock":
         own = ROOT / ".venv" / "bin" / "python"
-        if own.exists() and _imports(own, "click, msgspec, pydantic, pyreqwest, uvicorn, uvloop, watchfiles, yaml"):
+        if own.exists() and _imports(own, "engine.server.serve, engine.cli.app"):
             return own
     folder = WORK / "venvs" / name
     stamp = folder / "requirements.json"
@@ -44,13 +46,41 @@ def python_of(name: str) -> Path:
     python = folder / "bin" / "python"
     if stamp.exists() and stamp.read_text() == wanted and python.exists():
         return python
-    print(f"  making the environment of {name} (pip install {' '.join(REQUIREMENTS[name])}) ...", flush=True)
+    print(f"  once: making the environment of {name} (pip install {' '.join(REQUIREMENTS[name])}) ...", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _run([sys.executable, "-m", "venv", str(folder)], name)
     _run([str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q", *REQUIREMENTS[name]], name)
     stamp.write_text(wanted)
     return python
+
+
+def nginx() -> str:
+    """The program: the machine's own, else Debian's package, unpacked under ``.work`` and not installed.
+
+    Raises ``UnavailableError`` with apt's reason.
+    """
+    package = WORK / "nginx" / "package"
+    unpacked = package / "usr" / "sbin" / "nginx"
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found or unpacked.exists():
+        return found or str(unpacked)
+    if not shutil.which("apt-get") or not shutil.which("dpkg"):
+        raise UnavailableError("nginx is not installed, and there is no apt-get here to bring it")
+    print("  once: getting nginx (apt-get download nginx) ...", flush=True)
+    package.mkdir(parents=True, exist_ok=True)
+    try:
+        _run(["apt-get", "download", "-q", "nginx"], "nginx", package)
+    except UnavailableError:
+        if os.getuid() != 0:
+            raise
+        _run(["apt-get", "update", "-q"], "nginx")
+        _run(["apt-get", "download", "-q", "nginx"], "nginx", package)
+    for file in package.glob("nginx*.deb"):
+        _run(["dpkg", "-x", str(file), str(package)], "nginx")
+    if not unpacked.exists():
+        raise UnavailableError("the package nginx of this system holds no program: apt-get install nginx")
+    return str(unpacked)
 
 
 def version_of(python: Path, distribution: str) -> str:
@@ -64,9 +94,9 @@ def _imports(python: Path, modules: str) -> bool:
     return subprocess.run([str(python), "-c", f"import {modules}"], capture_output=True, check=False).returncode == 0
 
 
-def _run(command: list[str], name: str) -> None:
+def _run(command: list[str], name: str, folder: Path = HERE) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False, cwd=folder)
     except subprocess.TimeoutExpired:
         raise UnavailableError(f"its environment was not ready after {INSTALL_SECONDS} s") from None
     if done.returncode:

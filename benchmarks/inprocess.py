@@ -36,9 +36,9 @@ async def interlock(options: argparse.Namespace, stack: AsyncExitStack) -> Chat:
 
 async def bare(options: argparse.Namespace, stack: AsyncExitStack) -> Chat:
     """The transport alone, with the body encoded and the reply decoded."""
-    import bare as floor
+    import bare as prototype
 
-    return floor.chat
+    return prototype.chat
 
 
 async def litellm(options: argparse.Namespace, stack: AsyncExitStack) -> Chat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import socket
@@ -21,10 +22,16 @@ class Cores(NamedTuple):
     separate: bool
 
 
+@functools.cache
 def cores() -> Cores:
     """The first two cores this process may use; with a single one, both roles share it and the report says so."""
     allowed = sorted(os.sched_getaffinity(0))
     return Cores(allowed[0], allowed[1] if len(allowed) > 1 else allowed[0], len(allowed) > 1)
+
+
+def stay_off_the_contestant() -> None:
+    """From here on this process keeps to the load's core: what it does itself must not disturb who is measured."""
+    os.sched_setaffinity(0, {cores().load})
 
 
 def pinned(core: int) -> Callable[[], None]:

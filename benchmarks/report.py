@@ -16,7 +16,8 @@ from benchmarks.scale import LARGEST
 Figures = dict[str, Any]
 TITLES = {DIRECT: "no gateway (direct)", **{server.name: server.title for server in SERVERS}}
 LIBRARY_TITLES = {library.name: library.title for library in LIBRARIES}
-PEERS = ("bare", "tensorzero", "litellm")
+SPREAD = ("spread1", "spread16")
+PEERS = ("bare", "tensorzero", "litellm", "nginx")
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -42,28 +43,46 @@ def _cell(figures: Figures, name: str, case: str, key: str) -> float | None:
     return None if value is None else float(value)
 
 
-def throughput(servers: Figures) -> list[str]:
-    """Answers a second of every server, and the ratios to the peers at 64 connections and for streams."""
+def headline(cases: dict[str, list[dict[str, Any]]]) -> str:
+    """The latest figures of one contestant in a few words, for those who watch the run."""
+    wanted = (
+        ("plain64", "rate", "requests/s"),
+        ("stream16", "rate", "streams/s"),
+        ("inprocess64", "rate", "answers/s"),
+        ("memory", "rss_mb", "MB"),
+    )
+    return ", ".join(f"{number(cases[case][-1][key])} {unit}" for case, key, unit in wanted if cases.get(case))
+
+
+def throughput(servers: Figures, missing: list[str]) -> list[str]:
+    """Answers a second of every server; those that could not be measured have their row too."""
     cases = [case for case in CASES if case.mode != "spread"]
     head = ["", *(f"{case.title}: {'streams' if case.mode else 'requests'}/s" for case in cases)]
-    rows = [
-        [TITLES[name], *(number(_cell(servers, name, case.name, "rate")) for case in cases)]
-        for name in TITLES
-        if name in servers
-    ]
-    lines = table(head, rows)
-    lines += ["As multiples (64 connections; streams at 16):", ""]
-    head = ["", *(f"of {TITLES[peer]}" for peer in PEERS), *(f"streams, of {TITLES[peer]}" for peer in PEERS)]
     rows = []
-    for name in (server.name for server in SERVERS):
+    for name, title in TITLES.items():
         if name in servers:
-            cells = [
-                ratio(_cell(servers, name, case, "rate"), _cell(servers, peer, case, "rate"))
-                for case in ("plain64", "stream16")
-                for peer in PEERS
-            ]
-            rows.append([TITLES[name], *cells])
-    return lines + table(head, rows)
+            rows.append([title, *(number(_cell(servers, name, case.name, "rate")) for case in cases)])
+        elif f"{title} (server)" in missing:
+            rows.append([f"{title} (missing)", *("-" for _ in cases)])
+    return table(head, rows)
+
+
+def multiples(servers: Figures) -> list[str]:
+    """How many times each peer's rate Interlock's is, and what share of its processor time it needs."""
+    cases = [case for case in CASES if case.mode != "spread"]
+    head = ["Interlock, as a multiple of", *(case.title for case in cases)]
+    head += [f"processor time: {title}" for title in ("64 connections", "streams", "streams spread over time")]
+    rows = []
+    for name in PEERS:
+        if name in servers and "interlock" in servers:
+            rates = [_pair(servers, name, case.name, "rate") for case in cases]
+            times = [_pair(servers, name, case, "cpu_us") for case in ("plain64", "stream16", "spread16")]
+            rows.append([TITLES[name], *rates, *times])
+    return table(head, rows) if rows else []
+
+
+def _pair(servers: Figures, peer: str, case: str, key: str) -> str:
+    return ratio(_cell(servers, "interlock", case, key), _cell(servers, peer, case, key))
 
 
 def processor(servers: Figures) -> list[str]:
@@ -93,27 +112,22 @@ def latency(servers: Figures) -> list[str]:
 
 def streams(servers: Figures) -> list[str]:
     """Whether pieces arrive as they were sent, and how soon the first event does."""
-    head = ["", "first event p50, ms", "first to last piece, ms", "share of direct", "16 streams: first event p50, ms"]
-    head += ["16 streams: share of direct", "relayed as they come"]
+    head = [""]
+    for words in ("1 stream", "16 streams"):
+        head += [f"{words}: first event p50, ms", "first to last piece, ms", "share of direct"]
     rows = []
     for name in TITLES:
-        if "spread1" not in servers.get(name, {}):
+        if not all(case in servers.get(name, {}) for case in SPREAD):
             continue
-        spread = _cell(servers, name, "spread1", "spread_us") or 0.0
-        whole = _cell(servers, DIRECT, "spread1", "spread_us") or 0.0
-        many = _cell(servers, name, "spread16", "spread_us") or 0.0
-        many_whole = _cell(servers, DIRECT, "spread16", "spread_us") or 0.0
-        share = spread / whole if whole else 0.0
-        rows.append([
-            TITLES[name],
-            number((_cell(servers, name, "spread1", "first_us") or 0.0) / 1000),
-            number(spread / 1000),
-            f"{share:.0%}",
-            number((_cell(servers, name, "spread16", "first_us") or 0.0) / 1000),
-            f"{many / many_whole if many_whole else 0.0:.0%}",
-            "yes" if share >= 0.8 else "no: buffered",
-        ])  # fmt: skip
-    return table(head, rows)
+        row, shares = [TITLES[name]], []
+        for case in SPREAD:
+            spread, direct = (_cell(servers, who, case, "spread_us") or 0.0 for who in (name, DIRECT))
+            shares.append(spread / direct if direct else 0.0)
+            row += [number((_cell(servers, name, case, "first_us") or 0.0) / 1000), number(spread / 1000)]
+            row.append(f"{shares[-1]:.0%}")
+        alone, together = (share >= 0.8 for share in shares)
+        rows.append([*row, "yes" if together else "one alone; several in bunches" if alone else "no: buffered"])
+    return table([*head, "relayed as they come"], rows)
 
 
 def footprint(servers: Figures) -> list[str]:
@@ -132,14 +146,15 @@ def footprint(servers: Figures) -> list[str]:
 def libraries(figures: Figures) -> list[str]:
     """The in-process contestants."""
     head = ["", "answers/s", "p50, ms", "p99, ms", "RSS, MB", "start to first answer, s"]
-    head += [f"of {LIBRARY_TITLES[peer]}" for peer in PEERS]
+    peers = [peer for peer in PEERS if peer in LIBRARY_TITLES]
+    head += [f"of {LIBRARY_TITLES[peer]}" for peer in peers]
     rows = []
     for name, cases in figures.items():
         mine = cases.get("inprocess64", {})
         if mine:
             row = [LIBRARY_TITLES[name], number(mine["rate"]), number(mine["p50_us"] / 1000)]
             row += [number(mine["p99_us"] / 1000), number(mine["rss_mb"]), number(mine["cold_start"])]
-            row += [ratio(mine["rate"], _cell(figures, peer, "inprocess64", "rate")) for peer in PEERS]
+            row += [ratio(mine["rate"], _cell(figures, peer, "inprocess64", "rate")) for peer in peers]
             rows.append(row)
     return table(head, rows)
 
@@ -164,15 +179,17 @@ def size(results: Figures) -> list[str]:
             ["compile again after an edit of one file", f"{compiled['edit_s']:.2f} s"],
         ]
     if reload := results.get("reload"):
-        rows += [
-            [f"server on {LARGEST:,} routes: start to first 200", f"{reload['start_s']:.2f} s"],
-            ["edit of one file to live, under load: median", f"{reload['live_median_s']:.2f} s"],
-            [f"the same: slowest of {reload['edits']}", f"{reload['live_max_s']:.2f} s"],
-            ["requests' p50 / p99 / max, no edits (16 connections)", _times(reload["quiet"])],
-            ["requests' p50 / p99 / max while reloading all the time", _times(reload["during"])],
-            ["failed requests while reloading", f"{reload['during']['bad']} of {reload['during']['completed']:,}"],
-            ["RSS after it", f"{reload['rss_mb']:.0f} MB"],
-        ]
+        rows += [[f"server on {LARGEST:,} routes: start to first 200", f"{reload['start_s']:.2f} s"]]
+        rows += [["requests' p50 / p99 / max, no edits (16 connections)", _times(reload["quiet"])]]
+        for name, words in (("one", "one file of routes"), ("all", "all files of routes")):
+            during = reload[name]
+            rows += [
+                [f"edit of {words} to live, under load: median", f"{reload[f'{name}_live_s']:.2f} s"],
+                [f"the same: slowest of {reload[f'{name}_edits']}", f"{reload[f'{name}_slowest_s']:.2f} s"],
+                [f"requests' p50 / p99 / max while {words} are edited again and again", _times(during)],
+                ["failed requests meanwhile", f"{during['bad']} of {during['completed']:,}"],
+            ]
+        rows += [["RSS after it", f"{reload['rss_mb']:.0f} MB"]]
     return lines + (table(["size", ""], rows) if rows else [])
 
 
@@ -204,9 +221,13 @@ def notes(results: Figures) -> list[str]:
     for kind, name, title, words in about:
         if version := results["versions"].get(name, ""):
             lines.append(f"* **{title}** ({kind}, {version}): {words}.")
-    for who, why in results["skipped"].items():
-        lines.append(f"* Not measured: **{who}**: {why}")
     return [*lines, ""]
+
+
+def missing(results: Figures) -> list[str]:
+    """Who could not be measured, and why."""
+    lines = [f"* **{who}**: {why}" for who, why in results["skipped"].items()]
+    return ["## Missing", "", *lines, ""] if lines else []
 
 
 def bad_replies(results: Figures) -> list[str]:
@@ -234,11 +255,12 @@ def markdown(results: Figures) -> str:
     ]
     if results["servers"] or results["libraries"]:
         lines += ["![results](results.svg)", ""]
+    lines += missing(results)
     if rows := goals(results):
         lines += ["## Goals", "", *table(["goal", "asked", "measured", ""], rows)]
     if results["servers"]:
-        lines += ["## Servers, one core each", "", *throughput(results["servers"])]
-        lines += [*processor(results["servers"]), *latency(results["servers"])]
+        lines += ["## Servers, one core each", "", *throughput(results["servers"], list(results["skipped"]))]
+        lines += [*multiples(results["servers"]), *latency(results["servers"]), *processor(results["servers"])]
         lines += ["### Streams", "", *streams(results["servers"])]
         lines += ["### Memory and start", "", *footprint(results["servers"])]
     if results["libraries"]:
@@ -257,6 +279,17 @@ def _panel(title: str, note: str, figures: Figures, case: str, titles: dict[str,
     return plot.Panel(title, note, tuple(sorted(bars, key=lambda bar: -bar.value)))
 
 
+def _added(servers: Figures) -> plot.Panel:
+    bars = []
+    for server in SERVERS:
+        with_it, without = _cell(servers, server.name, "plain1", "p50_us"), _cell(servers, DIRECT, "plain1", "p50_us")
+        if with_it and without:
+            added = (with_it - without) / 1000
+            bars.append(plot.Bar(server.name, server.title, added, f"{number(added)} ms"))
+    bars.sort(key=lambda bar: bar.value)
+    return plot.Panel("Added latency", "median at 1 connection; shorter is better", tuple(bars))
+
+
 def write(results: Figures, folder: Path) -> None:
     """Writes the three files into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -266,6 +299,7 @@ def write(results: Figures, folder: Path) -> None:
     panels = [
         _panel("Requests a second", "64 connections, one core; longer is better", servers, "plain64", TITLES),
         _panel("Streams a second", "23 events each, 16 connections, one core", servers, "stream16", TITLES),
+        _added(servers),
         _panel("In process: answers a second", "64 tasks, one core", inside, "inprocess64", LIBRARY_TITLES),
     ]
     panels = [panel for panel in panels if panel.bars]

@@ -6,11 +6,9 @@ import contextlib
 import http.client
 import json
 import os
-import select
 import signal
 import subprocess
 import time
-from typing import IO
 from urllib.parse import urlsplit
 
 from benchmarks import native
@@ -43,7 +41,8 @@ class Running:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self.launch.command,
-                stdout=subprocess.PIPE if self.launch.says_its_port else subprocess.DEVNULL,
+                # A pipe that nobody empties would stop a contestant that logs there.
+                stdout=log if self.launch.says_its_port else subprocess.DEVNULL,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 cwd=ROOT,
@@ -52,9 +51,8 @@ class Running:
                 start_new_session=True,
             )
         try:
-            if self.launch.says_its_port and self._process.stdout is not None:
-                url = urlsplit(self._first_url(self._process.stdout))
-                self.port = url.port or self.port
+            if self.launch.says_its_port:
+                self.port = self._port_it_says(begin)
             self._wait_for_answer(begin)
         except BaseException:
             self.stop()
@@ -93,29 +91,21 @@ class Running:
             self.port, self.path, self.launch.model, connections, seconds, warm_up, stream=stream
         )
 
-    def _first_url(self, out: IO[bytes]) -> str:
-        end = time.monotonic() + START_SECONDS
-        seen = b""
-        while time.monotonic() < end:
-            if not select.select([out], [], [], 0.5)[0]:
-                continue
-            got = os.read(out.fileno(), 4096)
-            seen += got
-            for line in seen.decode(errors="replace").splitlines():
-                if line.startswith("http://") and seen.endswith(b"\n"):
-                    return line
-            if not got:
-                break
-        raise StartError(self._said())
+    def _port_it_says(self, begin: float) -> int:
+        while time.perf_counter() - begin < START_SECONDS:
+            self._must_live()
+            for line in self._log.read_text(errors="replace").splitlines(keepends=True):
+                if line.startswith("http://") and line.endswith("\n") and (port := urlsplit(line.strip()).port):
+                    return port
+            time.sleep(0.003)
+        raise StartError(f"it named no port after {START_SECONDS:.0f} s: {self._said()}")
 
     def _wait_for_answer(self, begin: float) -> None:
         body = json.dumps(native.body(self.launch.model))
         headers = {"content-type": "application/json", "authorization": "Bearer sk-loopback"}
         last = "it does not listen"
         while time.perf_counter() - begin < START_SECONDS:
-            assert self._process is not None
-            if self._process.poll() is not None:
-                raise StartError(f"it ended with status {self._process.returncode}: {self._said()}")
+            self._must_live()
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
             try:
                 connection.request("POST", self.path, body, headers)
@@ -130,6 +120,11 @@ class Running:
             finally:
                 connection.close()
         raise StartError(f"no good answer after {START_SECONDS:.0f} s: {last}; {self._said()}")
+
+    def _must_live(self) -> None:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise StartError(f"it ended with status {self._process.returncode}: {self._said()}")
 
     def _said(self) -> str:
         lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()]

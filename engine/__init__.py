@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from engine.exchange import Attempt, Outcome, OutcomeClass, Usage
     from engine.library import Engine
     from engine.planner import Plan
-    from engine.runtime import ChatReply, ChatStream, SyncEngine
+    from engine.runtime import ChatStream, Reply, SyncEngine
 
 __all__ = [
     "Attempt",
-    "ChatReply",
     "ChatStream",
     "ConfigError",
     "Diagnostic",
@@ -33,6 +32,7 @@ __all__ = [
     "OutcomeClass",
     "Plan",
     "PrepareError",
+    "Reply",
     "RequestError",
     "StreamError",
     "SyncEngine",
@@ -45,7 +45,7 @@ _HOMES = {
     "engine.exchange": ("Attempt", "Outcome", "OutcomeClass", "Usage"),
     "engine.library": ("Engine",),
     "engine.planner": ("Plan",),
-    "engine.runtime": ("ChatReply", "ChatStream", "SyncEngine"),
+    "engine.runtime": ("ChatStream", "Reply", "SyncEngine"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

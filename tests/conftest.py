@@ -1,4 +1,4 @@
-"""Shared by all tests: golden files in two parts."""
+"""Shared by all tests: golden files in two parts, and properties that do not fail for want of speed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A machine that is busy with something else is no counter-example.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 #: Between the two parts of a golden file.
 DASHES = "-" * 60

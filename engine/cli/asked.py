@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from engine.executor.intake import PATHS, BadRequestError, make_call, request_of
+from engine.executor.attributes import request_of
+from engine.executor.intake import PATHS, BadRequestError, make_call
 from engine.graph import Graph, Key
 from engine.planner import Request
 

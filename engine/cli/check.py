@@ -15,7 +15,7 @@ from .terminal import emit, plural, wants_color
 @click.command()
 @config_argument
 @overlay_option
-@click.option("--strict", is_flag=True, help="Warnings exit 1 too. Notes never do.")
+@click.option("--strict", is_flag=True, help="Warnings and notes exit 1 too.")
 @format_option("human", "json", "github", "sarif", "junit", "markdown")
 @output_option
 def check(config: Path, overlays: Sequence[Path], strict: bool, format_: str, output: Path | None) -> int:
@@ -32,4 +32,4 @@ def check(config: Path, overlays: Sequence[Path], strict: bool, format_: str, ou
     warnings = sum(d.severity == "warning" for d in compilation.diagnostics)
     if output is not None:
         click.echo(f'{plural(errors, "error")}, {plural(warnings, "warning")} written to "{output}"', err=True)
-    return 1 if errors or (strict and warnings) else 0
+    return 1 if errors or (strict and compilation.diagnostics) else 0

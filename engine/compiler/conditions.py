@@ -62,3 +62,15 @@ def blame(tree: Mapping[str, Any], path: Path, beside: Condition | None = None) 
         if not may_hold(lower({key: tree[key]}), beside):
             return (*path, key)
     return path
+
+
+def demanded(when: Condition | None) -> Mapping[str, frozenset[str]]:
+    """For each attribute that must have one of certain values for the condition to hold: those values, as words."""
+    parts = when.parts if isinstance(when, All) else (when,)
+    found: dict[str, frozenset[str]] = {}
+    for part in parts:
+        if isinstance(part, Test) and part.operator in ("eq", "in"):
+            values = part.value if isinstance(part.value, tuple) else (part.value,)
+            if all(isinstance(value, str) for value in values):
+                found[part.attribute] = frozenset(values)
+    return found

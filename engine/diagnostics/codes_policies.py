@@ -9,9 +9,10 @@ CODES_HERE: tuple[Code, ...] = (
         "P401",
         "error",
         "something that applies to nothing",
-        "A policy, budget, limit or key selects by name or glob, and this selection matches nothing that is "
-        "declared. It would have no effect, which is never what its author meant: usually something was renamed. "
-        "Example: `applies_to: {targets: ['acme/*']}` without a provider `acme`. Correct the pattern, or remove it.",
+        "A policy, key or test selects by name or glob, or a budget or limit by a condition, and nothing that is "
+        "declared is selected. It would have no effect, which is never what its author meant: usually something was "
+        "renamed. Examples: `applies_to: {targets: ['acme/*']}` without a provider `acme`, and a budget with "
+        "`when: {model: chta}` where no route takes that model. Correct the selection, or remove it.",
     ),
     Code(
         "P402",

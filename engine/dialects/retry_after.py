@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from engine.exchange import Header
@@ -17,16 +18,17 @@ def retry_after(header: Header, now: float) -> float | None:
 
     Reads milliseconds (``retry-after-ms``, ``x-ms-retry-after-ms``) before ``retry-after`` in seconds or as an HTTP
     date (RFC 9110, section 10.2.3). A date is counted from the reply's own ``date`` where it has one, so that clocks
-    that disagree do no harm; else from ``now`` (Unix seconds).
+    that disagree do no harm; else from ``now`` (Unix seconds). Zero milliseconds beside whole seconds are a mistake
+    that services make: the seconds count.
     """
     for name in _MILLISECONDS:
-        seconds = _number(header(name))
-        if seconds is not None:
-            return _capped(seconds / 1000)
+        milliseconds = _number(header(name))
+        if milliseconds is not None and milliseconds > 0:
+            return _capped(milliseconds / 1000)
     text = header("retry-after")
-    seconds = _number(text)
-    if seconds is not None:
-        return _capped(seconds)
+    found = seconds(text)
+    if found is not None:
+        return found
     until = _date(text)
     if until is None:
         return None
@@ -34,8 +36,14 @@ def retry_after(header: Header, now: float) -> float | None:
     return _capped(until - (sent if sent is not None else now))
 
 
-def _capped(seconds: float) -> float:
-    return min(max(seconds, 0.0), CAP)
+def seconds(text: str | None) -> float | None:
+    """The number that ``text`` is, in 0..:data:`CAP`; ``None`` where it is none."""
+    value = _number(text)
+    return None if value is None else _capped(value)
+
+
+def _capped(value: float) -> float:
+    return min(max(value, 0.0), CAP)
 
 
 def _number(text: str | None) -> float | None:
@@ -48,6 +56,10 @@ def _number(text: str | None) -> float | None:
 
 def _date(text: str | None) -> float | None:
     try:
-        return parsedate_to_datetime(text).timestamp() if text else None
+        when = parsedate_to_datetime(text) if text else None
+        if when is None:
+            return None
+        # A date without a zone is in UTC like every date of HTTP, not in this machine's zone.
+        return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -23,6 +23,8 @@ _ISSUED = re.compile(
     r"\b(?:[sprg]{1,2}k[-_][\w-]{12,}|[a-z]{2,6}[-_](?=\w*\d)(?=\w*[A-Z])\w{16,}|AKIA\w{12,}|AIza[\w-]{20,}|"
     r"eyJ[\w-]{20,}(?:\.[\w-]+)*)"
 )
+#: The login in an address.
+_LOGIN = re.compile(r"""(?i)(\b[a-z][a-z0-9+.-]*://)([^\s/@"']+)(?=@)""")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)[ \t]+)([\w.~+/=-]{8,})")
 #: What the name of an environment variable looks like: a literal secret put where the name belongs does not.
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*|[a-z_][a-z0-9_]{0,30}")
@@ -36,7 +38,13 @@ def mask_line(line: str) -> str:
     """``line`` with everything that looks like a literal secret replaced by as many asterisks."""
     line = _IN_LINE.sub(lambda m: m[1] + _stars(m[2]), line)
     line = _BEARER.sub(lambda m: m[1] + _stars(m[2]), line)
-    return _ISSUED.sub(lambda m: _stars(m[0]), line)
+    return _mask_words(line)
+
+
+def _mask_words(text: str) -> str:
+    """``text`` without what is a secret wherever it stands."""
+    text = _LOGIN.sub(lambda m: m[1] + _stars(m[2]), text)
+    return _ISSUED.sub(lambda m: _stars(m[0]), text)
 
 
 def literal_secrets(tree: Mapping[str, Any]) -> list[str]:
@@ -46,7 +54,7 @@ def literal_secrets(tree: Mapping[str, Any]) -> list[str]:
 
 def mask(text: str, secrets: Sequence[str], *, line: bool = False) -> str:
     """``text`` without ``secrets`` and whatever looks like one; ``line`` says that it is a line of YAML."""
-    masked = mask_line(text) if line else _ISSUED.sub(lambda m: _stars(m[0]), text)
+    masked = mask_line(text) if line else _mask_words(text)
     for secret in secrets:
         if secret in masked:
             masked = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _stars(secret), masked)

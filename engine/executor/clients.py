@@ -21,21 +21,27 @@ from engine.state import State
 from .credentials import Credential, credential_of
 from .inbox import Inbox
 from .transport import Transport, TransportOptions
+from .transport_http11 import Http11Transport
 from .transport_poll import PollTransport
 from .transport_process import Installed, ProcessTransport
-from .transport_pyreqwest import PyreqwestTransport
 from .transport_queue import QueueTransport, inbox_path
 
 TransportFactory = Callable[[Provider, TransportOptions], Transport]
 
 
 def default_transport(provider: Provider, options: TransportOptions) -> Transport:
-    """The transport that the provider declares; over HTTP, pyreqwest."""
+    """The transport that the provider declares; over HTTP our own, and httpx through a proxy: it knows all kinds."""
     if provider.transport == "process":
         return ProcessTransport(provider.command, os.environ)
     if provider.transport == "queue":
         return QueueTransport(provider.name, Inbox.of(inbox_path(provider.name, provider.queue_file)))
-    http = PyreqwestTransport(options)
+    http: Transport
+    if options.proxy:
+        from .transport_httpx import HttpxTransport  # takes long to import, and few need it
+
+        http = HttpxTransport(options)
+    else:
+        http = Http11Transport(options)
     return PollTransport(http) if provider.transport == "poll" else http
 
 

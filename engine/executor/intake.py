@@ -1,22 +1,19 @@
-"""From the bytes a client sent to a ``Call``, and from a ``Call`` to the attributes that routing may depend on."""
+"""From the bytes that a client sent to a ``Call``."""
 
 from __future__ import annotations
 
-import functools
 import random
-import re
 from collections.abc import Mapping
+from itertools import accumulate
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from engine.errors import EngineError
 from engine.exchange import Call
 from engine.exchange.multipart import read_field
 from engine.graph import Key
-from engine.planner import Request
 
 
 class Surface(msgspec.Struct, frozen=True):
@@ -51,23 +48,25 @@ SURFACES: Mapping[str, Surface] = MappingProxyType(
 )
 #: A path for each surface, the first one.
 PATHS: Mapping[str, str] = MappingProxyType({s.name: path for path, s in reversed(list(SURFACES.items()))})
-_FORMATS = ("response_format", "text", "output_format", "output_config")
 _TALKS = frozenset({"chat", "messages", "count_tokens"})
-#: Fields whose text a model reads.
-_READ = ("prompt", "input", "system", "instructions", "query", "documents")
-_IMAGES = frozenset({"image_url", "input_image", "image"})
-#: Tokens that one image counts for, whatever its bytes.
-IMAGE_TOKENS = 1000
-#: Bytes of JSON text that count as one token.
-BYTES_PER_TOKEN = 4
 _EMPTY: Mapping[str, str] = MappingProxyType({})
-_NO_FIELDS: dict[str, Raw] = {}
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_ABSENT = frozenset({b"null", b"[]", b"{}", b'""'})
+_STEPS: Mapping[int, int] = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NOT_BRACKETS = bytes(set(range(256)) - _STEPS.keys())
+_NULL = Raw(b"null")
 
+
+class _Options(Struct):
+    """Of a stream's options, whether they ask for usage."""
+
+    include_usage: Raw = _NULL
+
+
+# Each reads what it names and skips the rest: a number too large to be read, say, must not hide what stands beside it.
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_options = msgspec.json.Decoder(_Options).decode
 _text = msgspec.json.Decoder(str).decode
+_scalar = msgspec.json.Decoder(str | int | float | bool).decode
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 # Ids must be unique, not secret; asking the system for each would cost more than all the rest of reading a request.
 _getrandbits = random.Random(random.SystemRandom().getrandbits(256)).getrandbits  # noqa: S311
 
@@ -83,8 +82,10 @@ class BadRequestError(EngineError):
         super().__init__(message)
 
 
-def request_id() -> str:
-    """A fresh id, unique for all practical purposes."""
+def request_id(given: str | None = None) -> str:
+    """The client's own id if it can be printed anywhere without harm, else a fresh one, unique for all purposes."""
+    if given and len(given) <= 128 and _ID_CHARACTERS.issuperset(given):
+        return given
     return f"req_{_getrandbits(96):024x}"
 
 
@@ -103,7 +104,7 @@ def make_call(
     """
     surface = SURFACES[path]
     content_type = headers.get("content-type") or "application/json"
-    if content_type.startswith("multipart/form-data"):
+    if content_type.lower().startswith("multipart/form-data"):
         model = read_field(body, content_type, "model")
         if not model:
             raise BadRequestError("The form has no field 'model'.", param="model")
@@ -152,13 +153,11 @@ def _parse(body: bytes, max_depth: int) -> dict[str, Raw]:
 
 
 def _depth(body: bytes) -> int:
-    """The deepest nesting of a valid JSON text."""
-    brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
-    depth = 0
-    while brackets:
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        depth += 1
-    return depth
+    """The deepest nesting of a valid JSON text, in one pass, whatever the text is."""
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    outside_strings = b"".join(unescaped.split(b'"')[::2])
+    brackets = outside_strings.translate(None, _NOT_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
 
 
 def _read_fields(call: Call, fields: dict[str, Raw], surface: Surface) -> None:
@@ -179,8 +178,10 @@ def _read_fields(call: Call, fields: dict[str, Raw], surface: Surface) -> None:
 
 
 def _wants_usage(raw: Raw) -> bool:
-    options = _tree(raw)
-    return isinstance(options, dict) and options.get("include_usage") is True
+    try:
+        return bytes(_options(raw).include_usage) == b"true"
+    except msgspec.DecodeError:
+        return False  # no object: the upstream says more about it
 
 
 def _read_headers(call: Call, headers: Mapping[str, str]) -> None:
@@ -211,10 +212,21 @@ def parse_deadline(text: str) -> float:
 
 
 def _metadata(raw: Raw) -> dict[str, str]:
-    tree = _tree(raw)
-    if not isinstance(tree, dict):
+    """The strings, numbers and booleans of the body's metadata; what is more than that is the upstream's to judge."""
+    try:
+        fields = _fields(raw)
+    except msgspec.DecodeError:
         return {}
-    return {name: _plain(value) for name, value in tree.items() if isinstance(value, str | int | float | bool)}
+    found = {}
+    for name, value in fields.items():
+        text = bytes(value)
+        if text[:1] in (b"[", b"{") or text == b"null":
+            continue
+        try:
+            found[name] = _plain(_scalar(value))
+        except msgspec.DecodeError:
+            found[name] = text.decode()  # a number beyond all bounds, as it was written
+    return found
 
 
 def _plain(value: str | int | float | bool) -> str:
@@ -233,127 +245,3 @@ def _string(fields: dict[str, Raw], name: str, *, required: bool = False) -> str
         return _text(raw)
     except msgspec.DecodeError:
         raise BadRequestError(f"{name!r} must be a string.", param=name) from None
-
-
-def request_of(call: Call) -> Request:
-    """The attributes of the call that conditions may read and the planner checks.
-
-    ``input_tokens`` is one deterministic estimate: the bytes of the JSON text of messages, prompt or input, and tools,
-    divided by 4 and rounded up, where an image counts 1,000 tokens instead of its bytes.
-    """
-    body = call.body or _NO_FIELDS
-    get = body.get
-    tools = schema = remote = False
-    images = size = 0
-    for name in ("messages", "input"):
-        raw = get(name)
-        if raw is not None:
-            text = bytes(raw)
-            size += len(text)
-            if b"image" in text:
-                images, image_bytes, remote = _images(raw)
-                size -= image_bytes
-    for name in _READ:
-        if name in body and name != "input":
-            size += len(bytes(body[name]))
-    for name in ("tools", "functions"):
-        if name in body and bytes(body[name]) not in _ABSENT:
-            tools = True
-            size += len(bytes(body[name]))
-    for name in _FORMATS:
-        if name in body:
-            schema = schema or _asks_schema(body[name])
-    surface = SURFACES[call.path]
-    held = get("previous_response_id") if call.surface == "responses" else None
-    conversation = _string_or_none(held)
-    needs, wire = _needs(
-        surface.needs or call.kind, call.stream, tools, images > 0, schema, remote, conversation is not None
-    )
-    return Request(
-        model=call.model,
-        surface=call.surface,
-        stream=call.stream,
-        user=call.user,
-        key=call.key,
-        metadata=call.metadata,
-        headers=call.headers,
-        team=call.trusted.get("team"),
-        input_tokens=-(-size // BYTES_PER_TOKEN) + images * IMAGE_TOKENS,
-        max_tokens=_max_tokens(body),
-        tools=tools,
-        vision=images > 0,
-        json_schema=schema,
-        request_id=call.request_id,
-        needs=needs,
-        wire=wire,
-        key_routes=call.key_routes,
-        no_fallback=call.no_fallback,
-        kind=call.kind,
-        front=call.front,
-        conversation=conversation,
-    )
-
-
-@functools.cache
-def _needs(
-    kind: str, stream: bool, tools: bool, vision: bool, json_schema: bool, remote: bool, conversation: bool
-) -> tuple[frozenset[str], frozenset[str]]:
-    """What the target must support, and what the way to it must be able to carry besides."""
-    asked = {"stream": stream, "tools": tools, "vision": vision, "json_schema": json_schema}
-    wire = {"image_url": remote, "conversation": conversation}
-    return (
-        frozenset({kind, *(name for name, wanted in asked.items() if wanted)}),
-        frozenset({kind, *(name for name, wanted in wire.items() if wanted)}),
-    )
-
-
-def _asks_schema(raw: Raw) -> bool:
-    """Whether a field that sets the answer's form asks for a JSON Schema, at whatever depth its protocol puts it."""
-    if b"json_schema" not in bytes(raw):
-        return False
-    tree = _tree(raw)
-    while isinstance(tree, dict):
-        if tree.get("type") == "json_schema":
-            return True
-        tree = tree.get("format")
-    return False
-
-
-def _max_tokens(body: Mapping[str, Raw]) -> int | None:
-    raw = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens")
-    if raw is None:
-        return None
-    text = bytes(raw)
-    return int(text[:18]) if text.isdigit() else None
-
-
-def _string_or_none(raw: Raw | None) -> str | None:
-    value = None if raw is None else _tree(raw)
-    return value if isinstance(value, str) and value else None
-
-
-def _tree(raw: Raw) -> Any:
-    """The value; ``None`` where it cannot be decoded (half a surrogate pair, say), of which the upstream says more."""
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-
-
-def _images(messages: Raw) -> tuple[int, int, bool]:
-    """How many images there are, how many bytes of JSON text these take, and whether any is given by its address."""
-    count = size = 0
-    remote = False
-    pending: list[Any] = [_tree(messages)]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, list):
-            pending.extend(node)
-        elif isinstance(node, dict) and node.get("type") in _IMAGES:
-            count += 1
-            text = msgspec.json.encode(node)
-            size += len(text)
-            remote = remote or b'"http://' in text or b'"https://' in text
-        elif isinstance(node, dict) and "content" in node:
-            pending.append(node["content"])
-    return count, size, remote

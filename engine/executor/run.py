@@ -15,8 +15,8 @@ from engine.planner import Facts, Go, Plan, Wait, advance, pass_over, plan
 from engine.state import State
 
 from .attempt import plain_attempt
+from .attributes import request_of
 from .clients import Clients
-from .intake import request_of
 from .reply import Headers, Reply, StreamReply, error_body, error_reply
 from .streaming import stream_attempt
 from .watch import Watched, Watches
@@ -291,7 +291,7 @@ class Run(Watched):
     def _error(self, outcome: OutcomeClass, status: int, error: dict[str, object]) -> Reply:
         headers = self.headers(self._attempts[-1].target if self._attempts else None)
         if status in (429, 503) and not RULES[outcome].terminal:
-            headers.append((b"retry-after", b"%d" % max(1, math.ceil(self._recovers()))))
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(round(self._recovers(), 3)))))
         record = self.finish(outcome, status, code=str(error["code"] or ""))
         speaks = self.call.front
         return error_reply(status, error, headers, terminal=RULES[outcome].terminal, outcome=record, speaks=speaks)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import ssl
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
+import certifi
 from msgspec import Struct
 
+from engine.errors import PrepareError
 from engine.exchange import Header
 
 #: Bytes of an error reply that are read at most.
@@ -70,3 +74,20 @@ class TransportOptions(Struct, frozen=True):
 def header_of(headers: Mapping[str, str]) -> Header:
     """A :data:`Header` over a mapping with lower-case names."""
     return headers.get
+
+
+@functools.cache
+def trust(ca_pem: bytes | None) -> ssl.SSLContext:
+    """What TLS connections trust: the system's certificates, Mozilla's, and those in ``ca_pem``.
+
+    Raises :class:`PrepareError` for text that holds no certificate.
+    """
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_pem:
+        try:
+            context.load_verify_locations(cadata=ca_pem.decode("ascii"))
+        except (ssl.SSLError, ValueError) as problem:
+            raise PrepareError(f"upstream.ca_file holds no certificate that can be read: {problem}") from problem
+    return context

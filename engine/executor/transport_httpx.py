@@ -1,28 +1,24 @@
-"""A transport over httpx: for custom httpx transports and for tests."""
+"""A transport over httpx: for proxies, custom httpx transports and tests."""
 
 from __future__ import annotations
 
-import ssl
 from typing import Literal
 
 import httpx
 
 from engine.exchange import Header
 
-from .transport import Answer, StreamAnswer, TransportError, TransportOptions, header_of
+from .transport import Answer, StreamAnswer, TransportError, TransportOptions, header_of, trust
 
 
 class HttpxTransport:
     """Sends through an :class:`httpx.AsyncClient`; ``transport`` replaces its network, as in httpx itself."""
 
     def __init__(self, options: TransportOptions, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        verify: ssl.SSLContext | bool = True
-        if options.ca_pem:
-            verify = ssl.create_default_context(cadata=options.ca_pem.decode("ascii"))
         self._client = httpx.AsyncClient(
             transport=transport,
             proxy=options.proxy,
-            verify=verify,
+            verify=trust(options.ca_pem),
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(None, connect=options.connect),

@@ -10,9 +10,11 @@ from types import MappingProxyType
 from .globs import Matcher, is_glob, literal_prefix, literal_suffix, matcher
 from .nodes import Route
 
-_Entry = tuple[int, Route, Matcher]
+#: Rank, route, and what is still to be tested of a model that has the pattern's ends; ``None``: nothing.
+_Entry = tuple[int, Route, Matcher | None]
 _Hit = tuple[int, Route]
-_Bucket = tuple[tuple[int, Mapping[str, tuple[_Entry, ...]]], ...]
+#: Lengths of the literal ends, and by these ends, written ``start*end``, the patterns that have them.
+_Ends = tuple[int, int, Mapping[str, tuple[_Entry, ...]]]
 
 _rank = itemgetter(0)
 #: Names looked at on each side of where a model would stand, in either order.
@@ -30,9 +32,7 @@ class RouteIndex:
 
     __slots__ = ("_by_end", "_by_start", "_exact", "_globs", "_names")
 
-    def __init__(
-        self, exact: Mapping[str, tuple[_Hit, ...]], globs: tuple[tuple[int, Mapping[str, _Bucket]], ...]
-    ) -> None:
+    def __init__(self, exact: Mapping[str, tuple[_Hit, ...]], globs: tuple[_Ends, ...]) -> None:
         self._globs = globs
         self._names = tuple(sorted(exact))
         self._by_start = sorted((name.casefold(), name) for name in exact)
@@ -49,19 +49,20 @@ class RouteIndex:
             key=itemgetter(0),
         )
         exact: dict[str, list[_Hit]] = {}
-        globs: dict[int, dict[str, dict[int, dict[str, list[_Entry]]]]] = {}
+        globs: dict[tuple[int, int], dict[str, list[_Entry]]] = {}
         for rank, (_, route, pattern) in enumerate(ranked):
             if not is_glob(pattern):
                 exact.setdefault(pattern, []).append((rank, route))
                 continue
-            prefix, suffix = literal_prefix(pattern), literal_suffix(pattern)
-            bucket = globs.setdefault(len(prefix), {}).setdefault(prefix, {})
-            bucket.setdefault(len(suffix), {}).setdefault(suffix, []).append((rank, route, matcher(pattern)))
+            start, end = literal_prefix(pattern), literal_suffix(pattern)
+            ends = f"{start}*{end}"
+            entry = (rank, route, None if pattern == ends else matcher(pattern))
+            globs.setdefault((len(start), len(end)), {}).setdefault(ends, []).append(entry)
         return cls(
             {model: tuple(hits) for model, hits in exact.items()},
             tuple(
-                (length, {prefix: _freeze(bucket) for prefix, bucket in globs[length].items()})
-                for length in sorted(globs, reverse=True)
+                (start, end, {ends: tuple(entries) for ends, entries in by_ends.items()})
+                for (start, end), by_ends in globs.items()
             ),
         )
 
@@ -95,21 +96,19 @@ class RouteIndex:
 
     def _glob_hits(self, model: str) -> list[_Hit]:
         hits: list[_Hit] = []
-        for length, by_prefix in self._globs:
-            bucket = by_prefix.get(model[:length])
-            if bucket is None:
-                continue
-            for suffix_length, by_suffix in bucket:
-                entries = by_suffix.get(model[len(model) - suffix_length :] if suffix_length <= len(model) else model)
-                for rank, route, match in entries or ():
-                    if match(model):
+        size = len(model)
+        for start, end, by_ends in self._globs:
+            if size >= start + end:
+                for rank, route, match in by_ends.get(f"{model[:start]}*{model[size - end :]}", ()):
+                    if match is None or match(model):
                         hits.append((rank, route))
         return hits
 
     @staticmethod
     def _order(hits: list[_Hit]) -> tuple[Route, ...]:
-        if len(hits) > 1:
-            hits.sort(key=_rank)
+        if len(hits) == 1:
+            return (hits[0][1],)
+        hits.sort(key=_rank)
         return tuple(dict.fromkeys(route for _, route in hits))
 
 
@@ -117,10 +116,3 @@ def _sort_key(route: Route, pattern: str) -> tuple[int, int, int, bool, str, str
     glob = is_glob(pattern)
     reach = -len(literal_prefix(pattern)) if glob else 0
     return (-route.priority, glob, reach, route.when is None, route.name, pattern)
-
-
-def _freeze(bucket: Mapping[int, Mapping[str, list[_Entry]]]) -> _Bucket:
-    return tuple(
-        (length, {suffix: tuple(entries) for suffix, entries in by_suffix.items()})
-        for length, by_suffix in sorted(bucket.items())
-    )

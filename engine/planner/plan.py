@@ -22,6 +22,7 @@ from engine.graph import (
     Switch,
     Target,
     TargetStep,
+    describe,
     evaluate,
     matches,
 )
@@ -313,10 +314,24 @@ def _distinct(members: list[tuple[float, str, Step]]) -> list[tuple[float, str, 
 
 
 def _use(step: Step) -> str:
-    """What tells two uses of the same targets apart."""
+    """What tells two uses of the same targets apart, whatever the order in which equals stand."""
+    below = [_use(child) for child in children(step)]
+    own: object = None
     if isinstance(step, TargetStep):
-        return repr((step.params.set, step.params.default, step.retry, step.timeouts))
-    return "".join(map(_use, children(step)))
+        own = (step.params.set, step.params.default, step.unsupported, step.retry, step.timeouts)
+    elif isinstance(step, Reject):
+        own = (step.status, step.message)
+    elif isinstance(step, Fallback):
+        own = sorted(step.on)
+    elif isinstance(step, Switch):
+        own = [describe(condition) for condition, _ in step.cases]
+    elif isinstance(step, Split):
+        own = (step.name, step.key, sorted(step.pins.items()))
+        below = sorted(f"{v.name} {v.weight} {use}" for v, use in zip(step.variants, below, strict=True))
+    elif isinstance(step, Balance):
+        own = (step.by, step.key)
+        below = sorted(f"{weight} {use}" for (weight, _), use in zip(step.members, below, strict=True))
+    return repr((own, below))
 
 
 def _stopped(

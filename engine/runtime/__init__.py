@@ -2,8 +2,8 @@
 
 from .engine import Engine
 from .observers import Observer
-from .replies import ChatReply, ChatStream
+from .replies import ChatStream, Reply
 from .snapshot import Pin, Snapshot
 from .sync import SyncEngine
 
-__all__ = ["ChatReply", "ChatStream", "Engine", "Observer", "Pin", "Snapshot", "SyncEngine"]
+__all__ = ["ChatStream", "Engine", "Observer", "Pin", "Reply", "Snapshot", "SyncEngine"]

@@ -13,12 +13,14 @@ from typing import Any, Self
 import msgspec
 from msgspec import to_builtins
 
-from engine.diagnostics import Diagnostic
+from engine.diagnostics import Diagnostic, to_dict
 from engine.exchange import Call
+from engine.executor.attributes import request_of
 from engine.executor.clients import Clients, LiveView, ProviderClient, TransportFactory, make_client
 from engine.executor.executor import Executor
-from engine.executor.intake import BadRequestError, make_call, request_of
-from engine.executor.reply import Reply, StreamReply
+from engine.executor.intake import BadRequestError, make_call, request_id
+from engine.executor.reply import Reply as WireReply
+from engine.executor.reply import StreamReply
 from engine.graph import Graph, Key, Provider
 from engine.planner import Plan, plan
 from engine.state import State
@@ -28,7 +30,7 @@ from .last_good import LastGood
 from .live import Live
 from .observers import Observer, Observers
 from .reloader import Candidate, Reloader
-from .replies import ChatReply, ChatStream, answer, refusal
+from .replies import ChatStream, Reply, answer, refusal
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
 from .startup import start
@@ -148,11 +150,12 @@ class Engine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """Answer a chat request in OpenAI's shape.
 
-        ``headers`` are what a client would send (``x-interlock-*``, and what conditions on ``header.*`` read);
-        ``metadata`` adds to the body's; ``deadline`` is the most seconds it may take. Raises :class:`RequestError`.
+        ``headers`` are what a client would send (``x-request-id``, ``x-interlock-*``, and what conditions on
+        ``header.*`` read); ``metadata`` adds to the body's; ``deadline`` is the most seconds it may take. Raises
+        :class:`RequestError`.
         """
         return await self._answer("chat", body, headers, metadata, deadline)
 
@@ -163,7 +166,7 @@ class Engine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """Answer a text completion request; otherwise as :meth:`chat`."""
         return await self._answer("completions", body, headers, metadata, deadline)
 
@@ -174,7 +177,7 @@ class Engine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """Answer an embeddings request; otherwise as :meth:`chat`."""
         return await self._answer("embeddings", body, headers, metadata, deadline)
 
@@ -188,12 +191,12 @@ class Engine:
     ) -> ChatStream:
         """Answer a chat request as a stream of chunks in OpenAI's shape; ``stream: true`` is added to the body."""
 
-        async def begin() -> Reply | StreamReply:
+        async def begin() -> WireReply | StreamReply:
             return await self.serve(self._call("chat", {**body, "stream": True}, headers, metadata, deadline))
 
         return ChatStream(begin)
 
-    def serve(self, call: Call) -> Coroutine[Any, Any, Reply | StreamReply]:
+    def serve(self, call: Call) -> Coroutine[Any, Any, WireReply | StreamReply]:
         """Serve a call by the graph that is current at this moment, to its end. Never raises for the request's sake.
 
         To be awaited, at once: the snapshot is held from here on.
@@ -279,7 +282,7 @@ class Engine:
                 "loaded_at": snapshot.loaded_at.isoformat(timespec="milliseconds"),
             },
             "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
-            "diagnostics": [findings.to_dict(d) for d in candidate.diagnostics] if candidate else [],
+            "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
         }
 
     @property
@@ -327,7 +330,7 @@ class Engine:
         headers: Mapping[str, str] | None,
         metadata: Mapping[str, str] | None,
         deadline: float | None,
-    ) -> ChatReply:
+    ) -> Reply:
         if body.get("stream"):
             raise ValueError("this body asks for a stream; call engine.stream(...) for one, or leave `stream` out")
         return answer(await self.serve(self._call(surface, body, headers, metadata, deadline)))
@@ -342,10 +345,11 @@ class Engine:
         key: Key | None = None,
     ) -> Call:
         names = {name.lower(): value for name, value in headers.items()} if headers else _NO_HEADERS
+        id_ = request_id(names.get("x-request-id"))
         try:
-            call = make_call(_PATHS[surface], _encode(body), names, key=key)
+            call = make_call(_PATHS[surface], _encode(body), names, id_=id_, key=key)
         except BadRequestError as problem:
-            raise refusal(problem, surface, self.graph.fingerprint) from None
+            raise refusal(problem, surface, self.graph.fingerprint, id_) from None
         if metadata:
             call.metadata = {**call.metadata, **metadata, **call.trusted}
         if deadline is not None:

@@ -1,9 +1,8 @@
-"""What a reloader may find beyond what the compiler finds, as diagnostics; and how diagnostics read in ``status``."""
+"""What a reloader may find beyond what the compiler finds, as diagnostics; and how diagnostics read in the log."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from engine.diagnostics import Diagnostic
 from engine.errors import PrepareError
@@ -32,19 +31,6 @@ def crashed(error: Exception) -> Diagnostic:
         f"reading this configuration failed unexpectedly: {type(error).__name__}: {error}",
         "this is a fault of Interlock: the log has the traceback; change the edit or revert it meanwhile",
     )
-
-
-def to_dict(diagnostic: Diagnostic) -> dict[str, Any]:
-    """The fields that ``GET /api/v1/status`` shows, as plain JSON values."""
-    return {
-        "code": diagnostic.code,
-        "severity": diagnostic.severity,
-        "summary": diagnostic.summary,
-        "file": diagnostic.file,
-        "line": diagnostic.line,
-        "column": diagnostic.column,
-        "hint": diagnostic.hint,
-    }
 
 
 def count(diagnostics: tuple[Diagnostic, ...]) -> str:

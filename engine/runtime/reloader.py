@@ -24,6 +24,7 @@ from .last_good import LastGood
 from .live import Live
 from .reading import Reading, read
 from .source import Source
+from .threads import run_in
 
 _log = logging.getLogger("interlock.reload")
 
@@ -125,7 +126,7 @@ class Reloader:
 
     async def in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Run something slow in the reloader's own thread, one thing at a time."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        return await run_in(self._threads, function, *arguments)
 
     def close(self) -> None:
         """Start nothing more in the thread; does not wait for what it is doing."""

@@ -12,18 +12,19 @@ import msgspec
 from engine.dialects.sse import Splitter, payload
 from engine.errors import RequestError, StreamError
 from engine.exchange import RULES, Outcome, OutcomeClass
-from engine.executor.intake import BadRequestError, request_id
-from engine.executor.reply import Reply, StreamReply
+from engine.executor.intake import BadRequestError
+from engine.executor.reply import Reply as WireReply
+from engine.executor.reply import StreamReply
 
 _decode = msgspec.json.Decoder().decode
 
 
-class ChatReply:
+class Reply:
     """An answer. ``body`` is the upstream's, in OpenAI's shape; decoded when first looked at."""
 
     __slots__ = ("_body", "_headers", "_raw", "outcome")
 
-    def __init__(self, reply: Reply, outcome: Outcome) -> None:
+    def __init__(self, reply: WireReply, outcome: Outcome) -> None:
         self._raw = reply.body
         self._headers = reply.headers
         self._body: dict[str, Any] | None = None
@@ -71,7 +72,7 @@ class ChatReply:
         return self.outcome.request_id
 
     def __repr__(self) -> str:
-        return f"<ChatReply {self.outcome.outcome_class} from {self.target} for {self.request_id}>"
+        return f"<Reply {self.outcome.outcome_class} from {self.target} for {self.request_id}>"
 
 
 class ChatStream(AsyncIterator[dict[str, Any]]):
@@ -83,7 +84,7 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
 
     __slots__ = ("_chunks", "_reply")
 
-    def __init__(self, start: Callable[[], Awaitable[Reply | StreamReply]]) -> None:
+    def __init__(self, start: Callable[[], Awaitable[WireReply | StreamReply]]) -> None:
         # A list and not an attribute of this object, so that the generator does not keep this object alive, nor the
         # other way about: a loop that is left by `break` lets go of the generator, and that ends the request.
         self._reply: list[StreamReply] = []
@@ -114,10 +115,10 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
 
 
 async def _chunks(
-    start: Callable[[], Awaitable[Reply | StreamReply]], started: list[StreamReply]
+    start: Callable[[], Awaitable[WireReply | StreamReply]], started: list[StreamReply]
 ) -> AsyncGenerator[dict[str, Any], None]:
     reply = await start()
-    if isinstance(reply, Reply):
+    if isinstance(reply, WireReply):
         raise failure(reply)
     started.append(reply)
     splitter = Splitter()
@@ -148,25 +149,25 @@ def _objects(events: bytes) -> Iterator[dict[str, Any]]:
             yield _decode(data)
 
 
-def answer(reply: Reply | StreamReply) -> ChatReply:
+def answer(reply: WireReply | StreamReply) -> Reply:
     """The reply for the caller. Raises :class:`RequestError` if the request did not end in an answer."""
-    if not isinstance(reply, Reply):
+    if not isinstance(reply, WireReply):
         raise TypeError("a request that did not ask for a stream was answered by one")
     outcome = _known(reply.outcome)
     if outcome.outcome_class is not OutcomeClass.SERVED:
         raise failure(reply)
-    return ChatReply(reply, outcome)
+    return Reply(reply, outcome)
 
 
-def failure(reply: Reply) -> RequestError:
+def failure(reply: WireReply) -> RequestError:
     """The exception that says what this error reply says."""
     return RequestError(_known(reply.outcome), reply.status, _decode(reply.body), _text_headers(reply.headers))
 
 
-def refusal(problem: BadRequestError, surface: str, fingerprint: str) -> RequestError:
+def refusal(problem: BadRequestError, surface: str, fingerprint: str, id_: str) -> RequestError:
     """The exception for a body that cannot be understood, and so was never routed."""
     outcome = Outcome(
-        request_id=request_id(),
+        request_id=id_,
         outcome_class=OutcomeClass.INVALID_REQUEST,
         status=problem.status,
         surface=surface,

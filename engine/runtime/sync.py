@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from engine.planner import Plan
 
 from .engine import Engine
 from .observers import Observer
-from .replies import ChatReply, ChatStream
+from .replies import ChatStream, Reply
 
 _T = TypeVar("_T")
 
@@ -67,6 +68,8 @@ class SyncEngine:
         except BaseException:
             self._stop()
             raise
+        # A script may end, or fail, without ever coming to `close`.
+        atexit.register(self.close)
         return self
 
     def __exit__(
@@ -89,7 +92,7 @@ class SyncEngine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """As :meth:`Engine.chat`."""
         return self._run(self._engine.chat(body, headers=headers, metadata=metadata, deadline=deadline))
 
@@ -100,7 +103,7 @@ class SyncEngine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """As :meth:`Engine.completions`."""
         return self._run(self._engine.completions(body, headers=headers, metadata=metadata, deadline=deadline))
 
@@ -111,7 +114,7 @@ class SyncEngine:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         deadline: float | None = None,
-    ) -> ChatReply:
+    ) -> Reply:
         """As :meth:`Engine.embeddings`."""
         return self._run(self._engine.embeddings(body, headers=headers, metadata=metadata, deadline=deadline))
 
@@ -175,6 +178,7 @@ class SyncEngine:
             raise
 
     def _stop(self) -> None:
+        atexit.unregister(self.close)
         loop, self._loop = self._loop, None
         thread, self._thread = self._thread, None
         if loop is not None and thread is not None:

@@ -13,22 +13,27 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
-from watchfiles import Change, awatch
+import watchfiles
 
 from engine.documents import folders
 from engine.documents.files import FOLDERS, wanted
 
 from .reading import signature_of
 from .source import Source
+from .threads import run_in
 
 _log = logging.getLogger("interlock.reload")
 
 _SHARE_OF_LOOKING = 20
 """Between two looks pass at least this many times what a look costs: at most 5 % of a core is spent on looking."""
+_LONGEST_WAIT = 1000
+"""Milliseconds that the thread waits for events before it looks whether anybody still wants them."""
 _REARM_SECONDS = 5.0
 """After events could not be had (too many watches, say), they are asked for again no sooner than this."""
 
@@ -66,7 +71,7 @@ class Watcher:
         changed: Callable[[], None],
         interval: Callable[[], float],
     ) -> None:
-        self._roots = frozenset(map(os.fspath, roots))
+        self._roots = frozenset(map(os.path.abspath, roots))
         self._look = look
         self._changed = changed
         self._interval = interval
@@ -119,23 +124,42 @@ class Watcher:
             await asyncio.wait({events})
 
     async def _follow(self, paths: Sequence[str]) -> None:
-        while True:
-            try:
-                async for changes in awatch(*paths, watch_filter=self._matters, debounce=100, step=50, recursive=False):
-                    # What is no YAML file may be a folder or a link to one: events have to follow it.
-                    if not all(wanted(Path(path).name) for _, path in changes):
-                        self._moved.set()
-                    self._changed()
-            except Exception as error:  # boundary: the looks go on without events
-                _log.warning("no file-system events for %s (%s); looking for changes instead", paths[0], error)
-            await asyncio.sleep(_REARM_SECONDS)
+        # Not one of the loop's threads, nor of anyio's: those are few, and the program's that the engine is part of.
+        thread = ThreadPoolExecutor(1, "interlock-events")
+        try:
+            while True:
+                try:
+                    await self._listen(paths, thread)
+                except Exception as error:  # boundary: the looks go on without events
+                    _log.warning("no file-system events for %s (%s); looking for changes instead", paths[0], error)
+                await asyncio.sleep(_REARM_SECONDS)
+        finally:
+            thread.shutdown(wait=False)
 
-    def _matters(self, _: Change, path: str) -> bool:
+    async def _listen(self, paths: Sequence[str], thread: ThreadPoolExecutor) -> None:
+        stop = Event()
+        events = watchfiles.watch(
+            *paths, watch_filter=self._matters, debounce=100, step=50, recursive=False, stop_event=stop,
+            rust_timeout=_LONGEST_WAIT, yield_on_timeout=True,
+        )  # fmt: skip
+        try:
+            while (changes := await run_in(thread, next, events, None)) is not None:
+                # What is no YAML file may be a folder or a link to one: events have to follow it.
+                if not all(wanted(Path(path).name) for _, path in changes):
+                    self._moved.set()
+                if changes:
+                    self._changed()
+        finally:
+            stop.set()
+            with suppress(RuntimeError):  # the program is ending
+                thread.submit(events.close)
+
+    def _matters(self, _: watchfiles.Change, path: str) -> bool:
         """Not every entry of the top folder does, where logs and build results may lie too.
 
         Hidden ones that begin with two dots do: a mounted ConfigMap changes by swapping such a link.
         """
-        folder, name = os.path.split(path)
+        folder, name = os.path.split(os.path.normpath(path))
         return folder not in self._roots or name in FOLDERS or name.startswith("..")
 
 

@@ -30,7 +30,7 @@ from .common import (
     VALUE_PATTERN,
 )
 from .condition import EACH_PATTERN, KEY_PATTERN
-from .keywords import SettledError, explainer, show, types_of
+from .keywords import SettledError, explainer, matches, show, types_of
 from .money import PERIOD_PATTERN, ZONE_PATTERN
 
 Path = tuple[str | int, ...]
@@ -77,6 +77,8 @@ _NOTATIONS: dict[str, tuple[str, str]] = {
 }
 #: Notations that a number, written in quotes, would satisfy.
 _PLAIN = {NAME_PATTERN, MODEL_PATTERN, GLOB_PATTERN, TITLE_PATTERN, VALUE_PATTERN}
+#: The longest text that a hint repeats.
+_SHORT = 60
 _HIDDEN = {ENV_PATTERN, SHA256_PATTERN}
 _CREDENTIAL = re.compile(r"(?i)(.*[_-])?(api[_-]?key|secret([_-]?key)?|token|password|passwd|access[_-]?key)")
 _ADDRESS_WITH_LOGIN = re.compile(r"(?i)[a-z][a-z0-9+.-]*://[^/\s]*@")
@@ -253,7 +255,8 @@ def _bad_pattern(value: str, pattern: str, path: Path) -> Finding:
     if not value:
         return Finding("S206", path, f"{at} is empty", how)
     if pattern == TARGET_PATTERN and "/" not in value and path[-1] != "target":
-        how = f"write provider/model; another route is written {{route: {value}}}"
+        name = value if len(value) <= _SHORT and matches(NAME_PATTERN, value) else "NAME"
+        how = f"write provider/model; another route is written {{route: {name}}}"
     return Finding("S205", path, f"{at}: {show(value)} is not {what}", how)
 
 

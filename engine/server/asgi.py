@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from engine.executor.reply import Reply, StreamReply
@@ -29,11 +29,15 @@ class App:
         self._departures = Departures()
         self._aside = aside
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        """Handle one connection of the ASGI server, when awaited."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request of the ASGI server, or its lifespan."""
+        # A coroutine function: by that servers tell this interface from the one before it.
         if scope["type"] == "http":
-            return self._http(scope, receive, send)
-        return _lifespan(receive, send) if scope["type"] == "lifespan" else _refuse(receive, send)
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            await _refuse(receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from engine.diagnostics import to_dict
 from engine.executor.intake import BadRequestError
 from engine.graph import Graph, Provider
-from engine.runtime import findings
 from engine.runtime.catalogue import catalogue_text
 from engine.schema import ProviderDoc
 
@@ -98,7 +98,7 @@ def _save(editor: Editor, edit: Edit, asked: Asked, name: str) -> str | None:
 def _refused(refused: RefusedError) -> Answer:
     kind = "invalid_request_error"
     error = {"message": refused.message, "type": kind, "code": refused.code, "param": None}
-    shown = [findings.to_dict(finding) for finding in refused.diagnostics]
+    shown = [to_dict(finding) for finding in refused.diagnostics]
     return json_answer({"error": error, "diagnostics": shown, "patch": refused.patch}, refused.status)
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _PREFIX = "/v1"
 _MODEL_PATHS = {_PREFIX + path: path for path in SURFACES}
-_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 _EXPIRED = DeniedError(401, "invalid_token", "This token has expired.")
 
@@ -54,7 +53,7 @@ class Front:
         """The first half of :meth:`handle`: a refusal, or what is to be awaited, at once, for the reply."""
         fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         graph = self._engine.graph
-        id_ = _request_id(fields.get("x-request-id"))
+        id_ = request_id(fields.get("x-request-id"))
         endpoint = _MODEL_PATHS.get(path)
         if endpoint is None or method != "POST":
             return self._manage(graph, method, path, query, fields, body, id_)
@@ -203,10 +202,3 @@ def _lookup(path: str) -> tuple[Mapping[str, Handler] | None, str]:
         if path.startswith(head) and path.endswith(tail) and len(path) > len(head) + len(tail):
             return methods, path[len(head) : len(path) - len(tail)]
     return None, ""
-
-
-def _request_id(given: str | None) -> str:
-    """The client's own id if it can be printed anywhere without harm, else a fresh one."""
-    if given and len(given) <= 128 and _ID_CHARACTERS.issuperset(given):
-        return given
-    return request_id()

@@ -51,7 +51,6 @@ BOUNDARIES: dict[tuple[str, str], str] = {
     ("engine/executor/run.py", "serve"): "a defect in one request must not take a connection down",
     ("engine/executor/credentials/aws.py", "refresh"): "the vendor's chain of sources raises what it likes",
     ("engine/executor/credentials/tokens.py", "_refresh"): "the vendors' libraries raise what they like",
-    ("engine/executor/transport_pyreqwest.py", "__await__"): "it ends nowhere: it is handed to the read that waits",
     ("engine/runtime/live.py", "_let_go"): "a client that does not close well must not hurt requests",
     ("engine/runtime/observers.py", "__call__"): "an observer is somebody else's code",
     ("engine/runtime/reading.py", "read"): "a defect in the compiler must not end the watch, nor what runs",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+import uvloop
 from uvicorn.server import ServerState
 
 from engine import Engine, Outcome
@@ -242,4 +243,5 @@ def play(
                 said = gateway.said + repr(gateway.outcomes).encode()
             assert SECRET.encode() not in said + gateway.log.getvalue()
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Self
+from typing import Any, Self, cast
 
 #: How long a test waits at most for what should happen at once.
 PATIENCE = 10.0
@@ -29,7 +31,8 @@ Answer = tuple[Part, ...]
 class Seen:
     """One request as it arrived. ``left`` is when its client closed the connection before the answer was complete."""
 
-    def __init__(self, path: str, headers: dict[str, str], body: bytes) -> None:
+    def __init__(self, connection: _Connection, path: str, headers: dict[str, str], body: bytes) -> None:
+        self.connection = connection
         self.account, _, self.path = path.lstrip("/").partition("/v1")
         self.headers = headers
         self.raw = body
@@ -111,8 +114,7 @@ class _Connection(asyncio.Protocol):
         self._now: Seen | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._upstream.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -124,7 +126,7 @@ class _Connection(asyncio.Protocol):
         if not blank or len(rest) < length:
             return
         self._buffer = rest[length:]
-        self._now = Seen(lines[0].split()[1], headers, rest[:length])
+        self._now = Seen(self, lines[0].split()[1], headers, rest[:length])
         self._upstream.seen.append(self._now)
         self._playing = asyncio.create_task(self._play(self._upstream.answer(self._now)))
 
@@ -137,6 +139,8 @@ class _Connection(asyncio.Protocol):
             elif part is Do.CLOSE:
                 self._transport.close()
             elif part is Do.RESET:
+                connection = self._transport.get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._transport.abort()
             elif callable(part):
                 await until(part, 60)
@@ -149,6 +153,10 @@ class _Connection(asyncio.Protocol):
             self._now.left = time.monotonic()
         self.end()
         self._upstream.connections.discard(self)
+
+    def unsent(self) -> int:
+        """Bytes that wait for the reader."""
+        return self._transport.get_write_buffer_size()
 
     def end(self) -> None:
         """Stop what is under way."""

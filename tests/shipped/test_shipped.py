@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from engine.cli.demo.stage import CONFIG as DEMO
 from engine.compiler import Compilation, compile_folder
+from engine.documents import load_text
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = {"repository": ROOT, "demo": DEMO}
@@ -63,6 +67,20 @@ def test_provider_files_are_named_after_their_provider(file: Path) -> None:
     text = file.read_text("utf-8")
     assert f"\nname: {file.stem}\n" in text
     assert text.startswith("# yaml-language-server: $schema=../schemas/provider.schema.json\n")
+
+
+FILES = sorted(file for folder in ("providers.d", "policies") for file in (ROOT / folder).rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_other_tools_read_the_same_and_find_it_valid(file: Path) -> None:
+    """An editor or a pipeline may read YAML 1.1 and knows only the schema that the file's first line names."""
+    text = file.read_text("utf-8")
+    schema = json.loads((file.parent / re.findall(r"\$schema=(\S+)", text)[0]).read_text("utf-8"))
+    trees = list(yaml.safe_load_all(text))
+    assert trees == [document.tree for document in load_text(text, file.name)[0]]
+    for tree in trees:
+        Draft202012Validator(schema).validate(tree)
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "providers.d").glob("*.yaml")), ids=lambda file: file.stem)

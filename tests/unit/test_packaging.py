@@ -98,6 +98,6 @@ def test_extra_all_is_every_feature() -> None:
 def test_runtime_dependencies_are_the_lean_ones(metadata: Message) -> None:
     required = [line for line in metadata.get_all("Requires-Dist") or () if "extra ==" not in line]
     names = {line.split(";")[0].split(">")[0].split("[")[0].strip() for line in required}
-    assert {"uvicorn", "uvloop", "httptools", "pyreqwest", "msgspec"} <= names
+    assert {"uvicorn", "uvloop", "httptools", "msgspec"} <= names
     assert not [line for line in required if line.startswith("uvicorn[")]
     assert not {"openai", "fastapi", "sqlalchemy", "redis", "botocore"} & names

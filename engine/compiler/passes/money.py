@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from engine.diagnostics import did_you_mean
 from engine.graph import Condition, Target
 from engine.graph.conditions import attributes
-from engine.graph.globs import matcher
+from engine.graph.globs import is_glob, matcher
 from engine.schema import BudgetDoc, LimitDoc, PolicyDoc
 from engine.schema.money import Downgrade, UsdLimit
 
 from .. import references
-from ..conditions import blame, lower, may_hold, of_models
+from ..blueprint import Draft
+from ..conditions import blame, demanded, lower, may_hold, of_models
 from ..work import Declared, Owner, Work
 from .providers import unpriced
 
@@ -24,9 +26,12 @@ def run(work: Work) -> None:
     """Reports budgets and limits that can apply to nothing, count what clients choose, or meet unknown prices."""
     models: list[BudgetDoc | LimitDoc] = [declared.model for declared in work.declared.budget.values()]
     models += [declared.model for declared in work.declared.limit.values()]
+    takers = _Takers(work.drafts.values()) if models and _complete(work) else None
     for model in models:
         owner: Owner = (model.kind, model.name)
         when = _condition(work, owner, model.when)
+        if takers is not None and when is not None and may_hold(when) and not takers.any(when):
+            _nobody(work, owner, when, takers)
         _trust(work, owner, model.each, when)
         if isinstance(model, BudgetDoc):
             _budget(work, owner, model, when)
@@ -45,6 +50,46 @@ def _condition(work: Work, owner: Owner, tree: Any) -> Condition | None:
     hint = "correct the values; if either may hold, join the tests with `any`"
     work.find("P409", owner, path, summary, label="no request can satisfy this", hint=hint, key=len(path) == 1)
     return when
+
+
+def _complete(work: Work) -> bool:
+    """Whether all routes are known, and there is one."""
+    return bool(work.drafts) and not work.unread and not any(kind == "route" for kind, _ in work.broken)
+
+
+class _Takers:
+    """The routes, to ask which of them could take a request. There may be ten thousand, and as many budgets."""
+
+    def __init__(self, drafts: Iterable[Draft]) -> None:
+        self.all = tuple(drafts)
+        self.exact: dict[str, list[Draft]] = {}
+        self.globs: dict[str, list[Draft]] = {}
+        for draft in self.all:
+            for pattern in draft.models:
+                (self.globs if is_glob(pattern) else self.exact).setdefault(pattern, []).append(draft)
+
+    def any(self, when: Condition) -> bool:
+        """Whether some route may take a request that meets the condition; ``False`` is certain."""
+        models = demanded(when).get("model")
+        routes = self.all if models is None else self._of(models)
+        return any(may_hold(when, route.when, of_models(route.models)) for route in routes)
+
+    def _of(self, models: Iterable[str]) -> Iterator[Draft]:
+        for model in models:
+            yield from self.exact.get(model, ())
+            for pattern, routes in self.globs.items():
+                if matcher(pattern)(model):
+                    yield from routes
+
+
+def _nobody(work: Work, owner: Owner, when: Condition, takers: _Takers) -> None:
+    summary = f'{owner[0]} "{owner[1]}" applies to nothing: no route takes requests that meet its condition'
+    models = sorted(demanded(when).get("model", ()))
+    near = next((found for model in models if (found := did_you_mean(model, takers.exact))), None)
+    hint = f'did you mean "{near}"?' if near else "correct the condition; `interlock graph` shows what the routes take"
+    tree = getattr(work.declared, owner[0])[owner[1]].model.when
+    path = ("when", "model") if models and "model" in tree else ("when",)
+    work.find("P401", owner, path, summary, label="matches no request", hint=hint, key=len(path) == 1)
 
 
 def _trust(work: Work, owner: Owner, each: str | None, when: Condition | None) -> None:

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from engine.graph import All, Condition, Not, Test
+from engine.graph import Condition, Not, Test
 from engine.graph.globs import covers, is_glob, literal_prefix, overlap
 
 from ..blueprint import Draft
-from ..conditions import may_hold
+from ..conditions import demanded, may_hold
 from ..work import Work
 
 #: How many routes before one are asked whether their conditions leave it anything, and how many globs whether they
@@ -84,7 +84,7 @@ def _that_may_meet(group: list[_Pattern]) -> Iterator[tuple[list[_Pattern], list
 
     Routes that ask for different values of one attribute do not meet; the attribute is the one most of them ask for.
     """
-    asked = [_asked(draft.when) for _, draft in group] if len(group) > _FEW else []
+    asked = [demanded(draft.when) for _, draft in group] if len(group) > _FEW else []
     counts = Counter(attribute for values in asked for attribute in values)
     best, count = max(counts.items(), key=lambda item: (item[1], item[0]), default=("", 0))
     if count < 2:
@@ -99,18 +99,6 @@ def _that_may_meet(group: list[_Pattern]) -> Iterator[tuple[list[_Pattern], list
         yield part, loose
     if loose:
         yield from _that_may_meet(loose)
-
-
-def _asked(when: Condition | None) -> Mapping[str, frozenset[str]]:
-    """For each attribute that must have one of certain values for the condition to hold: those values, as words."""
-    parts = when.parts if isinstance(when, All) else (when,)
-    found: dict[str, frozenset[str]] = {}
-    for part in parts:
-        if isinstance(part, Test) and part.operator in ("eq", "in"):
-            values = part.value if isinstance(part.value, tuple) else (part.value,)
-            if all(isinstance(value, str) for value in values):
-                found[part.attribute] = frozenset(values)
-    return found
 
 
 def _report_tie(work: Work, a: Draft, b: Draft, model: str) -> None:

@@ -1,7 +1,8 @@
-"""From an error body to an outcome class: the structured code first, then the type, then the status.
+"""From an error body to an outcome class: the structured code first, then a telling type, then the status.
 
 Codes are those of OpenAI's error guide and of the services that speak its protocol. Free text decides only where a body
-carries no code at all, and only for a context that is too long.
+carries no code at all, and only for a context that is too long. A type that says no more than "the server's fault"
+yields to a status that has a class of its own: a 503 is ``overloaded``, whatever its type.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from engine.dialects.retry_after import retry_after
+from engine.dialects.retry_after import retry_after, seconds
 from engine.exchange import Header, OutcomeClass, Verdict
 
 _C = OutcomeClass
@@ -20,6 +21,7 @@ BY_CODE = {
     "context_window_exceeded": _C.CONTEXT_EXCEEDED,
     "exceed_context_size_error": _C.CONTEXT_EXCEEDED,
     "request_too_large": _C.CONTEXT_EXCEEDED,
+    "too_many_prompt_tokens": _C.CONTEXT_EXCEEDED,
     "string_above_max_length": _C.CONTEXT_EXCEEDED,
     "insufficient_quota": _C.QUOTA_EXHAUSTED,
     "insufficient_balance": _C.QUOTA_EXHAUSTED,
@@ -27,12 +29,14 @@ BY_CODE = {
     "billing_hard_limit_reached": _C.QUOTA_EXHAUSTED,
     "billing_not_active": _C.QUOTA_EXHAUSTED,
     "billing_error": _C.QUOTA_EXHAUSTED,
+    "exceeded_current_quota_error": _C.QUOTA_EXHAUSTED,
     "content_filter": _C.CONTENT_REFUSED,
     "content_policy_violation": _C.CONTENT_REFUSED,
     "moderation_blocked": _C.CONTENT_REFUSED,
     "responsibleaipolicyviolation": _C.CONTENT_REFUSED,
     "rate_limit_exceeded": _C.RATE_LIMITED,
     "rate_limit_error": _C.RATE_LIMITED,
+    "rate_limit_reached_error": _C.RATE_LIMITED,
     "too_many_requests": _C.RATE_LIMITED,
     "invalid_api_key": _C.UNAUTHORIZED,
     "authentication_error": _C.UNAUTHORIZED,
@@ -41,11 +45,13 @@ BY_CODE = {
     "access_denied": _C.UNAUTHORIZED,
     "model_not_found": _C.MODEL_GONE,
     "model_decommissioned": _C.MODEL_GONE,
+    "invalid_model": _C.MODEL_GONE,
     "not_found_error": _C.MODEL_GONE,
     "deploymentnotfound": _C.MODEL_GONE,
     "overloaded": _C.OVERLOADED,
     "overloaded_error": _C.OVERLOADED,
     "engine_overloaded": _C.OVERLOADED,
+    "engine_overloaded_error": _C.OVERLOADED,
     "server_overloaded": _C.OVERLOADED,
     "service_unavailable": _C.OVERLOADED,
     "unavailable_error": _C.OVERLOADED,
@@ -81,6 +87,8 @@ def classify(status: int, header: Header, body: bytes, now: float) -> Verdict:
     error = _error_object(body)
     verdict = verdict_of(error, status)
     wait = retry_after(header, now)
+    if wait is None:
+        wait = _retry_delay(error)
     return verdict if wait is None else msgspec.structs.replace(verdict, retry_after=wait)
 
 
@@ -89,14 +97,15 @@ def verdict_of(error: dict[str, Any], status: int) -> Verdict:
     code, kind = error.get("code"), error.get("type")
     if status < 300:
         # An error inside a success: a numeric code is the status it should have had.
-        status = _as_status(code) or _as_status(error.get("status")) or 500
+        named = (_as_status(error.get(name)) for name in ("code", "status", "status_code"))
+        status = next(filter(None, named), 400 if kind == "invalid_request_error" else 500)
     message = _text(error.get("message"))
-    found = _by_code(code) or _by_code(error.get("innererror")) or _by_code(kind)
+    found = _by_code(code) or _by_code(error.get("innererror")) or _by_moderation(error) or _by_type(kind, status)
     if found is None:
         found = BY_STATUS.get(status)
     if found is None:
         found = _by_range(status)
-        if found is _C.INVALID_REQUEST and not isinstance(code, str) and _says_too_long(message):
+        if found is _C.INVALID_REQUEST and not _is_code(code) and _says_too_long(message):
             found = _C.CONTEXT_EXCEEDED
     param = error.get("param")
     return Verdict(
@@ -114,6 +123,22 @@ def _by_code(code: object) -> OutcomeClass | None:
     return BY_CODE.get(code.lower()) if isinstance(code, str) else None
 
 
+def _by_type(kind: object, status: int) -> OutcomeClass | None:
+    found = _by_code(kind)
+    return None if found is _C.SERVER_ERROR and status in BY_STATUS else found
+
+
+def _by_moderation(error: dict[str, Any]) -> OutcomeClass | None:
+    """A gateway's moderation, which gives its reasons where others have a code; the credential is not to blame."""
+    metadata = error.get("metadata")
+    return _C.CONTENT_REFUSED if isinstance(metadata, dict) and "flagged_input" in metadata else None
+
+
+def _is_code(code: object) -> bool:
+    """Whether it says anything: a status in quotation marks, and nothing at all, are no codes."""
+    return isinstance(code, str) and bool(code) and _as_status(code) is None
+
+
 def _by_range(status: int) -> OutcomeClass:
     if 400 <= status < 500:
         return _C.INVALID_REQUEST
@@ -125,6 +150,16 @@ def _as_status(value: object) -> int | None:
     if isinstance(value, str) and len(value) == 3 and value.isdecimal():
         value = int(value)
     return value if isinstance(value, int) and 400 <= value <= 599 else None
+
+
+def _retry_delay(error: dict[str, Any]) -> float | None:
+    """Seconds from the details of Google's error model (``google.rpc.RetryInfo``), which has no header for them."""
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and delay.endswith("s"):
+            return seconds(delay[:-1])
+    return None
 
 
 def _says_too_long(message: str) -> bool:

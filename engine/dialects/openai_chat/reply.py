@@ -11,6 +11,10 @@ from .usage import read_usage
 from .wire import Body, Choice, carries_output, check_text, decode_body
 
 _GARBLED = OutcomeClass.GARBLED
+#: Finish reasons of an answer that a filter withheld or cut short.
+FILTERED = frozenset({"content_filter", "sensitive"})
+#: Finish reasons of an answer that broke off on the service's side.
+_FAILED = frozenset({"error", "network_error"})
 #: Surfaces whose replies this dialect reads; of others only the status counts.
 READ = frozenset({"chat", "completions", "embeddings"})
 
@@ -34,8 +38,22 @@ def decode_reply(surface: str, body: bytes) -> Verdict:
         return Verdict(OutcomeClass.SERVED, usage=read_usage(reply.usage))
     if not reply.choices:
         return _choiceless(reply, body)
-    problem_found = _empty_choices(reply.choices)
-    return problem_found or Verdict(OutcomeClass.SERVED, usage=read_usage(reply.usage))
+    wrong = next(filter(None, map(failed_choice, reply.choices)), None) or _empty_choices(reply.choices)
+    return wrong or Verdict(OutcomeClass.SERVED, usage=read_usage(reply.usage))
+
+
+def failed_choice(choice: Choice) -> Verdict | None:
+    """The verdict on a choice that broke off on the service's side, whatever it holds; ``None`` if it did not."""
+    if choice.error:
+        return inner_error(choice.error)
+    if choice.finish_reason in _FAILED:
+        return Verdict(OutcomeClass.SERVER_ERROR, detail=f"the answer broke off with {choice.finish_reason!r}")
+    return None
+
+
+def filtered() -> Verdict:
+    """The verdict on an answer of which a filter left nothing."""
+    return Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message="The answer was filtered.")
 
 
 def _empty_choices(choices: list[Choice]) -> Verdict | None:
@@ -43,8 +61,8 @@ def _empty_choices(choices: list[Choice]) -> Verdict | None:
     for choice in choices:
         if choice.text or (choice.message is not None and carries_output(choice.message)):
             return None
-    if any(choice.finish_reason == "content_filter" for choice in choices):
-        return Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message="The answer was filtered.")
+    if any(choice.finish_reason in FILTERED for choice in choices):
+        return filtered()
     if any(choice.finish_reason == "length" for choice in choices):
         return None
     return Verdict(_GARBLED, detail="a success without any output")

@@ -8,7 +8,7 @@ from engine.dialects.sse import Splitter, payload
 from engine.exchange import OutcomeClass, Usage, Verdict
 
 from .errors import read_object
-from .reply import inner_error
+from .reply import FILTERED, failed_choice, filtered, inner_error
 from .usage import read_usage
 from .wire import Body, carries_output, check_text, decode_body
 
@@ -21,13 +21,17 @@ class ChatStream:
     """Decodes one stream; events are relayed byte for byte.
 
     The usage chunk that the engine asked for is taken out again where the client did not ask (``strip_usage``). The
-    stream ended as it should with ``[DONE]``, or, for services that send none, with a finish reason before the close.
+    stream ended as it should with ``[DONE]``, or, for services that send none, with a finish reason of every choice
+    before the close.
     """
 
     conversation = ""
     __slots__ = (
         "_finish",
+        "_finished",
         "_held",
+        "_seen",
+        "_size",
         "_splitter",
         "_strip_usage",
         "committed",
@@ -44,7 +48,10 @@ class ChatStream:
         self._splitter = Splitter()
         self._strip_usage = strip_usage
         self._held: list[bytes] = []
-        self._finish: str | None = None
+        self._size = 0
+        self._finish = ""
+        self._finished: set[int] = set()
+        self._seen: set[int] = set()
 
     def feed(self, data: bytes) -> bytes:
         """Whole events to relay; empty before the commit point, after the end and after a failure."""
@@ -62,12 +69,11 @@ class ChatStream:
         tail = b"" if self.ended or self.failure is not None else self._relay(self._splitter.flush())
         if self.failure is not None:
             return tail, self.failure
-        if not self.ended and self._finish is None:
+        if not self.ended and (not self._finish or self._seen != self._finished):
             return tail, Verdict(OutcomeClass.GARBLED, detail="the stream closed without its end marker")
         if not self.committed:
-            if self._finish == "content_filter":
-                message = "The answer was filtered."
-                return b"", Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message=message)
+            if self._finish in FILTERED:
+                return b"", filtered()
             if self._finish != "length":
                 return b"", Verdict(OutcomeClass.GARBLED, detail="a stream without any output")
             tail = self._release() + tail
@@ -86,6 +92,10 @@ class ChatStream:
             if not self._read(block[start : end - 2]):
                 out.append(block[kept:start])
                 kept = end
+            elif not self.committed:
+                self._size += end - start
+                if self._size > MAX_HELD and self.failure is None:
+                    self.failure = Verdict(OutcomeClass.GARBLED, detail=f"over {MAX_HELD} bytes without any output")
             if self.failure is not None:
                 block = block[:start]
                 break
@@ -96,7 +106,7 @@ class ChatStream:
         passed = block if kept == 0 else b"".join((*out, block[kept:]))
         if self.committed:
             return self._release() + passed if self._held else passed
-        self._hold(passed)
+        self._held.append(passed)
         return b""
 
     def _read(self, event: bytes) -> bool:
@@ -128,22 +138,24 @@ class ChatStream:
         return True
 
     def _note(self, body: Body) -> bool:
+        output = self.committed
         for choice in body.choices or ():
-            if choice.finish_reason is not None:
+            number = choice.number()
+            self._seen.add(number)
+            if choice.finish_reason:
                 self._finish = choice.finish_reason
-            if not self.committed and (choice.text or (choice.delta is not None and carries_output(choice.delta))):
-                self.committed = True
+                self._finished.add(number)
+            if choice.finish_reason or choice.error:
+                self.failure = failed_choice(choice)
+                if self.failure is not None:
+                    return True
+            output = output or bool(choice.text or (choice.delta is not None and carries_output(choice.delta)))
+        self.committed = output
         usage = body.usage or (body.x_groq.usage if body.x_groq is not None else None)
         if usage:
             self.usage = read_usage(usage) or self.usage
             return not (self._strip_usage and not body.choices)
         return True
-
-    def _hold(self, data: bytes) -> None:
-        if data:
-            self._held.append(data)
-            if sum(map(len, self._held)) > MAX_HELD:
-                self.failure = Verdict(OutcomeClass.GARBLED, detail=f"over {MAX_HELD} bytes without any output")
 
     def _release(self) -> bytes:
         held, self._held = b"".join(self._held), []

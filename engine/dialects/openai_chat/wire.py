@@ -24,15 +24,25 @@ class Message(Struct):
     reasoning: Raw = _NULL
     function_call: Raw = _NULL
     audio: Raw = _NULL
+    images: Raw = _NULL
 
 
 class Choice(Struct):
-    """A choice of a reply or of a stream's event; ``text`` is that of the older completions."""
+    """A choice of a reply or of a stream's event; ``text`` is that of the older completions.
 
+    ``error`` is where some gateways tell of a choice that broke off.
+    """
+
+    index: Any = 0
     message: Message | None = None
     delta: Message | None = None
     text: str | None = None
     finish_reason: str | None = None
+    error: Any = None
+
+    def number(self) -> int:
+        """Which choice it is; 0 where the reply does not say."""
+        return self.index if isinstance(self.index, int) else 0
 
 
 class Extension(Struct):
@@ -74,4 +84,5 @@ def carries_output(message: Message) -> bool:
         or bytes(message.reasoning) not in _EMPTY
         or bytes(message.function_call) not in _EMPTY
         or bytes(message.audio) not in _EMPTY
+        or bytes(message.images) not in _EMPTY
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -173,6 +175,30 @@ def test_explain_sends_nothing_and_reads_everything(config: Any, upstream: Any) 
             assert engine.explain({"model": "chat"}).to_dict()["graph"] == engine.graph.fingerprint
             with pytest.raises(RequestError, match="model"):
                 engine.explain({})
+
+    asyncio.run(scenario())
+
+
+def test_what_is_explained_of_a_request_id_is_what_becomes_of_it(config: Any, upstream: Any) -> None:
+    split = "{split: {name: halves, variants: {a: {weight: 1, step: home/small}, b: {weight: 1, step: home/tools}}}}"
+
+    async def scenario() -> None:
+        async with upstream() as up:
+            config.provider(up.port)
+            config.route(step=split)
+            body = {**HELLO, "tools": [{"type": "function", "function": {"name": "f"}}]}
+            async with Engine.open(config.root) as engine:
+                variants = set()
+                for number in range(12):
+                    headers = {"X-Request-Id": f"job-{number}"}
+                    plan, reply = engine.explain(body, headers=headers), await engine.chat(body, headers=headers)
+                    assert (reply.request_id, plan.request_id) == (f"job-{number}", f"job-{number}")
+                    assert plan.variants == reply.outcome.variants
+                    variants.add(plan.variants)
+                assert len(variants) == 2
+                with pytest.raises(RequestError) as refused:
+                    engine.explain({}, headers={"X-Request-Id": "job-x"})
+                assert refused.value.headers["x-request-id"] == "job-x"
 
     asyncio.run(scenario())
 
@@ -376,3 +402,15 @@ def test_its_own_observers_may_not_call_it(config: Any, upstream: Any) -> None:
         with SyncEngine.open(config.root, observers=[observer]) as engine:
             engine.chat(HELLO)
     assert "observers" in str(caught[0])
+
+
+def test_a_script_that_never_closes_it_ends_quietly(config: Any) -> None:
+    config.provider(9)
+    config.route()
+    script = (
+        "import sys, time; from engine import SyncEngine; engine = SyncEngine.open(sys.argv[1]); engine.__enter__();"
+        "time.sleep(0.3); print(engine.explain({'model': 'chat'}).attempts)"
+    )
+    command = [sys.executable, "-W", "error", "-c", script, str(config.root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "('home/small',)\n", "")

@@ -89,7 +89,12 @@ def test_a_secret_is_in_no_diagnostic_and_no_graph(compiled: Any, write: Any) ->
     ("text", "expected"),
     [
         ("kind: budget\nname: b\nlimit: {usd: 5, per: day}\n", ["P412", "W905"]),
-        ("kind: budget\nname: b\nlimit: {usd: 5, per: day}\nwhen: {model: other}\n", ["W905"]),
+        ("kind: budget\nname: b\nlimit: {usd: 5, per: day}\nwhen: {model: other}\n", ["P401", "W905"]),
+        ("kind: budget\nname: b\nlimit: {usd: 5, per: day}\nwhen: {model: {glob: 'ot*'}}\n", ["P401", "W905"]),
+        ("kind: budget\nname: b\nlimit: {tokens: 5, per: day}\nwhen: {model: [other, chat]}\n", ["W905"]),
+        ("kind: budget\nname: b\nlimit: {tokens: 5, per: day}\nwhen: {model: acme-7}\n", ["W905"]),
+        ("kind: budget\nname: b\nlimit: {tokens: 5, per: day}\nwhen: {stream: true}\n", ["P401", "W905"]),
+        ("kind: limit\nname: l\nlimits: [{concurrency: 5}]\nwhen: {model: chta}\n", ["P401", "W905"]),
         ("kind: budget\nname: b\nlimit: {tokens: 5, per: day}\n", ["W905"]),
         ("kind: limit\nname: l\nlimits: [{concurrency: 5}]\nwhen: {all: [{user: a}, {user: b}]}\n", ["P409", "W905"]),
         ("kind: invariant\nname: i\nnever: {target.context_window: {lt: 5, gt: 9}}\n", ["P409", "W905"]),
@@ -102,7 +107,8 @@ def test_a_secret_is_in_no_diagnostic_and_no_graph(compiled: Any, write: Any) ->
     ],
 )  # fmt: skip
 def test_documents_that_are_only_checked(compiled: Any, write: Any, codes: Any, text: str, expected: list[str]) -> None:
-    result = compiled(write.route("chat", "acme/large"), f"version: 1\n{text}")
+    chat = write.route("chat", "acme/large", "{model: [chat, 'acme-*'], when: {stream: false}}")
+    result = compiled(chat, f"version: 1\n{text}")
     assert sorted(codes(result)) == expected
 
 

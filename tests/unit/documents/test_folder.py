@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.documents import DocumentCache, Folder, Loaded, files, folder, signature
+from engine.documents import DocumentCache, Folder, Loaded, files, folder, folders, signature
 
 
 def route(name: str, *more: str) -> str:
@@ -78,6 +78,24 @@ def test_a_mounted_config_map(root: Path) -> None:
     assert (names(before), names(after)) == (["one"], ["two"])
     assert before.digest != after.digest
     assert signature(root) != first
+
+
+def test_the_folders_that_files_are_read_from(root: Path, tmp_path: Path) -> None:
+    for made in ("policies/a/b", "policies/.git/refs", "node_modules/policies"):
+        (root / made).mkdir(parents=True)
+    (root / "policies" / "a" / "loop").symlink_to(root / "policies")
+    (root / "providers.d" / "linked").symlink_to(root / "node_modules")
+    expected = ["", "policies", "policies/a", "policies/a/b", "providers.d", "providers.d/linked"]
+    expected.append("providers.d/linked/policies")
+    assert sorted(folders(root)) == [str(root / name) for name in expected]
+    assert folders(tmp_path / "nowhere") == [str(tmp_path / "nowhere")]
+
+
+def test_an_empty_file_is_no_file_without_documents(root: Path) -> None:
+    (root / "policies" / "chat.yaml").write_text("")
+    assert codes(Folder(root).load()) == ["D134"]
+    (root / "policies" / "chat.yaml").write_text("# nothing yet\n")
+    assert Folder(root).load().diagnostics == ()
 
 
 def test_linked_folders_are_followed_but_not_in_circles(root: Path, tmp_path: Path) -> None:

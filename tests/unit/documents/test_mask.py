@@ -28,6 +28,9 @@ HEAD = "version: 1\nkind: provider\nname: acme\n"
         f"  access_token: {SECRET}",
         "base_url: https://host/v1?k=sk-0123456789abcdef01",
         "note: my key is gk_0123456789ABCDEFghij",
+        f"docs: https://reader:{SECRET}@host/v1",
+        f"{{url: 'redis://:{SECRET}@host:6379/0'}}",
+        f"proxy: http://{SECRET}@host",
     ],
 )
 def test_lines(written: str) -> None:
@@ -51,6 +54,8 @@ def test_lines(written: str) -> None:
         "supports: [tools, json_schema]",
         "rename: {max_completion_tokens: max_tokens}",
         "budget_tokens: 2000",
+        "base_url: https://host/v1/accounts/me@host",
+        'models: {"@cf/large": {}}',
     ],
 )
 def test_what_is_no_secret_stays(written: str) -> None:

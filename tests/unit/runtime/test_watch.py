@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
 
 from engine.runtime import watch
@@ -72,11 +73,11 @@ class Watched:
 
 
 def without_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def none(*paths: Path, **_: object) -> AsyncIterator[object]:
+    def none(*paths: str, **_: object) -> Iterator[object]:
         raise OSError("OS file watch limit reached")
         yield
 
-    monkeypatch.setattr(watch, "awatch", none)
+    monkeypatch.setattr(watch.watchfiles, "watch", none)
 
 
 def test_events_come_long_before_the_next_look(tmp_path: Path) -> None:
@@ -103,12 +104,27 @@ def test_events_follow_into_new_folders(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_what_lies_beside_the_configuration_is_not_watched(tmp_path: Path) -> None:
-    for folder in ("policies", "node_modules/deep"):
-        (tmp_path / folder).mkdir(parents=True)
+def test_watching_borrows_no_thread_of_the_program(tmp_path: Path) -> None:
+    """A program serves its own requests with such threads; there are forty, and any number of engines."""
 
     async def scenario() -> None:
-        async with Watched(tmp_path, interval=60) as noticed:
+        async with Watched(tmp_path, interval=60):
+            assert anyio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("root", ["", ".", "..", "linked"])
+def test_what_lies_beside_the_configuration_is_not_watched(
+    tmp_path: Path, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("policies", "node_modules/deep"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "node_modules" / "linked").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path / "node_modules" if root in ("..", "linked") else tmp_path)
+
+    async def scenario() -> None:
+        async with Watched(Path(root or tmp_path), interval=60) as noticed:
             (tmp_path / "node_modules" / "deep" / "a.yaml").write_text("a: 1")
             (tmp_path / "access.log").write_text("a line")
             assert not await noticed.within(0.5)

@@ -73,6 +73,7 @@ def test_a_valid_document_becomes_its_declaration() -> None:
         (provider("auth: {scheme: berer}"), "S204", "berer", 'did you mean "bearer"?'),
         (provider("models: {m: {supports: [tool]}}"), "S204", "tool", 'did you mean "tools"?'),
         (route("step: gpt-4o"), "S205", "gpt-4o", "{route: gpt-4o}"),
+        (route(f"step: {'x' * 280}"), "S205", "x" * 280, "{route: NAME}"),
         (document("policy", "applies_to: {all: true}\ntimeouts: {connect: 5}"), "S203", "5", "5s"),
         (document("policy", "applies_to: {all: true}\ntimeouts: {connect: 0s}"), "S205", "0s", "5s"),
         (document("policy", "applies_to: {all: true}\nretry: {budget: 120%}"), "S205", "120%", "20%"),
