@@ -15,10 +15,10 @@ class Splitter:
         self._rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """The whole events so far as one block, each ending in one blank line (lines end in LF); the rest is kept.
+        """The whole events so far as one block that ends in a blank line (lines end in LF); the rest is kept.
 
-        Further blank lines, with which some services keep a connection alive, are no events and are left out. Raises
-        ``ValueError`` when an event grows beyond :data:`MAX_EVENT`.
+        Between events, and behind the last, there may be further blank lines, with which some services keep a
+        connection alive. Raises ``ValueError`` when an event grows beyond :data:`MAX_EVENT`.
         """
         buffer = self._rest + data if self._rest else data
         if b"\r" in buffer:
@@ -32,18 +32,12 @@ class Splitter:
             self._rest = buffer[cut:] if cut > 1 else buffer
         if len(self._rest) > MAX_EVENT:
             raise ValueError(f"an event of more than {MAX_EVENT} bytes")
-        return _events(buffer[:cut]) if cut > 1 else b""
+        return buffer[:cut] if cut > 1 else b""
 
     def flush(self) -> bytes:
         """What is left when the stream closed: an event whose blank line never came, completed; else nothing."""
         rest, self._rest = self._rest.strip(b"\r\n"), b""
         return rest + b"\n\n" if rest else b""
-
-
-def _events(block: bytes) -> bytes:
-    while b"\n\n\n" in block:
-        block = block.replace(b"\n\n\n", b"\n\n")
-    return block.lstrip(b"\n") if block.startswith(b"\n") else block
 
 
 def payload(event: bytes) -> bytes:

@@ -59,15 +59,17 @@ def without_secrets(verdict: Verdict, client: ProviderClient, run: Run) -> Verdi
 def without(verdict: Verdict, sent: Pairs) -> Verdict:
     """The verdict without what was sent in these headers."""
     for _, value in sent:
-        secret = value.removeprefix("Bearer ")
-        shown = (verdict.message, verdict.detail, verdict.code)
-        if len(secret) >= SHORTEST_SECRET and any(secret in text for text in shown):
-            verdict = structs.replace(
-                verdict,
-                message=verdict.message.replace(secret, "***"),
-                detail=verdict.detail.replace(secret, "***"),
-                code=verdict.code.replace(secret, "***"),
-            )
+        # With and without the scheme before it, whichever that is.
+        for secret in (value, value.partition(" ")[2].strip()):
+            shown = (verdict.message, verdict.detail, verdict.code, verdict.param or "")
+            if len(secret) >= SHORTEST_SECRET and any(secret in text for text in shown):
+                verdict = structs.replace(
+                    verdict,
+                    message=verdict.message.replace(secret, "***"),
+                    detail=verdict.detail.replace(secret, "***"),
+                    code=verdict.code.replace(secret, "***"),
+                    param=verdict.param and verdict.param.replace(secret, "***"),
+                )
     return verdict
 
 

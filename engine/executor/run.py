@@ -21,6 +21,9 @@ from .reply import Headers, Reply, StreamReply, error_body, error_reply
 from .streaming import stream_attempt
 from .watch import Watched, Watches
 
+#: Characters of a model's name that a record holds: it comes from the client, and may be as long as a book.
+MAX_MODEL = 200
+
 _log = logging.getLogger("interlock.executor")
 
 
@@ -175,8 +178,14 @@ class Run(Watched):
         first_token: float | None = None,
         usage: Usage | None = None,
     ) -> None:
-        """Keep the record of an attempt that ended just now."""
+        """Keep the record of an attempt that ended just now.
+
+        An upstream that complains of the request may quote it: those words are for the client, not for records.
+        """
         self.state.health(step.target.provider.name).note(verdict.outcome_class, self.now())
+        detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
+        if verdict.message and RULES[verdict.outcome_class].shows_message:
+            detail = verdict.code
         self._attempts.append(
             Attempt(
                 step.target.id,
@@ -186,7 +195,7 @@ class Run(Watched):
                 self.clock() - began,
                 first_token,
                 verdict.retry_after,
-                verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else "",
+                detail,
                 usage or verdict.usage,
             )
         )
@@ -232,7 +241,7 @@ class Run(Watched):
             outcome,
             status,
             call.surface,
-            call.model,
+            call.model[:MAX_MODEL],
             plan.route.name if plan is not None and plan.route is not None else None,
             last.target if last else None,
             plan.fingerprint if plan is not None else "",

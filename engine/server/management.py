@@ -63,7 +63,9 @@ async def explain(asked: Asked) -> Answer:
     """What would be done with this request, body as it would be sent; nothing is sent anywhere."""
     try:
         body = msgspec.json.decode(asked.body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+    except RecursionError:
+        raise BadRequestError("The body is nested too deeply.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise BadRequestError(f"The body is not valid JSON: {problem}.") from None
     if not isinstance(body, dict):
         raise BadRequestError("The body must be a JSON object: a request as it would be sent.")

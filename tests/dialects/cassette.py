@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import yaml
 from msgspec import Raw
 
-from engine.dialects import Dialect, dialects
+from engine.dialects import dialects
+from engine.dialects.openai_chat import OpenAIChat
 from engine.exchange import Call, Header, Shape
 from engine.executor.intake import make_call
 
@@ -24,7 +25,7 @@ NOW = 1_800_000_000.0
 class Cassette:
     """One file: ``tree`` is what stands in it."""
 
-    dialect: Dialect
+    dialect: OpenAIChat
     tree: dict[str, Any]
 
     def call(self) -> Call:
@@ -95,4 +96,4 @@ def files() -> tuple[Path, ...]:
 def load(path: Path) -> Cassette:
     """The cassette in this file; its folder names the dialect."""
     tree = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
-    return Cassette(dialects()[path.parent.name], tree)
+    return Cassette(cast(OpenAIChat, dialects()[path.parent.name]), tree)

@@ -122,6 +122,9 @@ class Moment:
     busy: dict[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
 
+    def holder(self, conversation: str) -> str | None:
+        return None
+
     def in_flight(self, target: str) -> int:
         return self.busy.get(target, 0)
 

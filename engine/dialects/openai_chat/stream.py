@@ -15,6 +15,7 @@ from .wire import Body, carries_output, check_text, decode_body
 DONE = b"data: [DONE]\n\n"
 #: Bytes of start-up events that are held back before the commit point.
 MAX_HELD = 256 * 1024
+_LINE_FEED = 10
 
 
 class ChatStream:
@@ -88,6 +89,11 @@ class ChatStream:
         out: list[bytes] = []
         start = 0
         while start < len(block):
+            if block[start] == _LINE_FEED:
+                # A blank line that ends no event keeps the connection alive and is not relayed.
+                out.append(block[kept:start])
+                start = kept = start + 1
+                continue
             end = block.index(b"\n\n", start) + 2
             if not self._read(block[start : end - 2]):
                 out.append(block[kept:start])
@@ -140,7 +146,7 @@ class ChatStream:
     def _note(self, body: Body) -> bool:
         output = self.committed
         for choice in body.choices or ():
-            number = choice.number()
+            number = choice.index if type(choice.index) is int else 0  # where the service does not say, there is one
             self._seen.add(number)
             if choice.finish_reason:
                 self._finish = choice.finish_reason

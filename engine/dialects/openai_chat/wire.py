@@ -40,10 +40,6 @@ class Choice(Struct):
     finish_reason: str | None = None
     error: Any = None
 
-    def number(self) -> int:
-        """Which choice it is; 0 where the reply does not say."""
-        return self.index if isinstance(self.index, int) else 0
-
 
 class Extension(Struct):
     """Where one service puts the usage of a stream."""

@@ -54,7 +54,9 @@ class Edits:
 
     def mend(self) -> None:
         """Makes what is invalid valid again, as another version."""
-        self._routes(self.root)
+        # In place: a file that were removed first would be a route that is gone, which is a valid edit too.
+        (file,) = (self.root / "policies/chat").iterdir()
+        self.config_type(self.root).route(file=str(file.relative_to(self.root)))
         self._provider(self.root)
 
     def edit_in_place(self) -> bool:
@@ -115,7 +117,7 @@ class Edits:
         for number in range(FILLERS):
             config.route(f"filler-{number}")
         config.put("policies/settings.yaml", "version: 1\nkind: settings\nname: quick\nreload: {debounce: 20ms}\n")
-        self._routes(root)
+        config.route(file="policies/chat/chat.yaml")
         (root / "..data").symlink_to(self._volume(root))
         (root / "providers.d").symlink_to("..data/providers.d")
         return root
@@ -124,12 +126,6 @@ class Edits:
         volume = root / f"..{self.version}"
         self._provider(volume)
         return volume
-
-    def _routes(self, root: Path) -> None:
-        (root / "policies/chat").mkdir(exist_ok=True)
-        for file in (root / "policies/chat").iterdir():
-            file.unlink()
-        self.config_type(root).route(file="policies/chat/chat.yaml")
 
     def _provider(self, root: Path) -> None:
         self.version += 1

@@ -24,6 +24,7 @@ models:
   limited: {{supports: [chat, stream]}}
   picky: {{supports: [chat, stream]}}
   broke: {{supports: [chat, stream]}}
+  tattling: {{supports: [chat, stream]}}
   cut: {{supports: [chat, stream]}}
   vectors: {{model: upstream-vectors, supports: [embeddings]}}
   text: {{supports: [completions, stream]}}
@@ -47,6 +48,8 @@ retry: {max_attempts: 2, per_target: 1}
 {version: 1, kind: route, name: picky, step: near/picky}
 ---
 {version: 1, kind: route, name: broke, step: near/broke}
+---
+{version: 1, kind: route, name: tattling, step: near/tattling}
 ---
 {version: 1, kind: route, name: cut, step: near/cut}
 ---

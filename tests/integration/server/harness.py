@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -32,6 +33,7 @@ class Server:
         self._log: list[str] = []
         self._out = bytearray()
         self._serving = threading.Event()
+        self.client = httpx.Client(timeout=PATIENCE, trust_env=False)
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -47,6 +49,7 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.client.close()
         if self.process.poll() is None:
             self.process.kill()
         self.wait()
@@ -65,8 +68,9 @@ class Server:
 
     def _read_out(self) -> None:
         assert self.process.stdout is not None
-        while data := os.read(self.process.stdout.fileno(), 65536):
-            self._out += data
+        with suppress(ValueError, OSError):  # closed by us
+            while data := os.read(self.process.stdout.fileno(), 65536):
+                self._out += data
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -77,6 +81,11 @@ class Server:
         for reader in self._readers:
             reader.join(PATIENCE)
         return status
+
+    def close_stdout(self) -> None:
+        """Be a reader of the log that ends."""
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def stop(self) -> int:
         """End it in an orderly way."""
@@ -97,13 +106,24 @@ class Server:
 
     def access_lines(self) -> list[dict[str, Any]]:
         """The access log so far; every line must be JSON."""
-        return [json.loads(line) for line in self.stdout.splitlines()]
+        whole = self.stdout[: self.stdout.rfind("\n") + 1]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def line(self, request_id: str) -> dict[str, Any]:
+        """The access log's line of this request, once it is written."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if found := [line for line in self.access_lines() if line["request_id"] == request_id]:
+                (line,) = found
+                return line
+            time.sleep(0.02)
+        raise AssertionError(f"no line of {request_id}: {self.stdout}")
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        return httpx.get(self.url + path, headers=_dashed(headers), timeout=PATIENCE)
+        return self.client.get(self.url + path, headers=_dashed(headers))
 
     def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
-        return httpx.post(self.url + path, json=body, headers=_dashed(headers), timeout=PATIENCE)
+        return self.client.post(self.url + path, json=body, headers=_dashed(headers))
 
     def chat(self, model: str = "chat", **headers: str) -> httpx.Response:
         return self.post("/v1/chat/completions", {"model": model, "messages": HELLO}, **headers)
@@ -251,6 +271,19 @@ def request(
     if length:
         lines.append(b"Content-Length: %d" % len(body))
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def wait_for(holds: Callable[[], object]) -> None:
+    """Wait until ``holds``."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def settings(**fields: object) -> str:
+    """A settings document."""
+    return json.dumps({"version": 1, "kind": "settings", "name": "server", **fields}) + "\n"
 
 
 def chat_body(**fields: Any) -> bytes:

@@ -14,8 +14,12 @@ _CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "ar
 
 
 class Models(ThreadedUpstream):
-    """Models with a meaning: ``limited`` answers 429, ``picky`` 400, ``broke`` says that its account is out of credit,
-    ``slow`` waits for :attr:`gate`, ``cut`` breaks its stream off after the first word. All others serve."""
+    """An upstream whose models have a meaning; those that are not named here serve.
+
+    ``limited`` answers 429, ``picky`` 400, and ``broke`` says that its account is out of credit. ``tattling`` complains
+    by the status in ``seed``, and repeats the credential, and the content where it complains of that. ``slow`` waits
+    for :attr:`gate`. ``cut`` breaks its stream off after the first word.
+    """
 
     def __init__(self) -> None:
         super().__init__(near=self._near)
@@ -44,6 +48,11 @@ class Models(ThreadedUpstream):
                 return error(400, "'temperature' must be at most 2", "invalid_value", param="temperature")
             case "broke":
                 return error(429, "you owe us money", "insufficient_quota")
+            case "tattling":
+                status = int(body["seed"])
+                secret = seen.headers.get("authorization", "none").split()[-1]
+                about = body["messages"][0]["content"] if status in (400, 413, 422) else "the account"
+                return error(status, f"{secret} is not welcome: {about}", param="messages")
         if body.get("stream"):
             return self._stream(seen.path, body)
         return (*((self.gate.is_set,) if body["model"] == "slow" else ()), *whole(200, _reply(seen.path, body)))

@@ -17,7 +17,7 @@ MODEL = Raw(b'"upstream-1"')
 
 def call(body: dict[str, str], surface: str = "chat", **changes: Any) -> Call:
     fields = {name: Raw(text.encode()) for name, text in ({"model": '"chat"'} | body).items()}
-    return Call("r-1", surface, f"/{surface}", "chat", body=fields, **changes)
+    return Call("r-1", surface, f"/{surface}", "chat", surface, body=fields, **changes)
 
 
 def raws(**fields: str) -> tuple[tuple[str, Raw], ...]:
@@ -119,6 +119,6 @@ def test_of_an_upload_only_the_model_changes() -> None:
 
 def test_an_error_event_is_what_the_official_sdks_raise() -> None:
     assert (
-        OPENAI.error_event({"message": "m", "code": "timeout"})
+        OPENAI.error_event(504, {"message": "m", "code": "timeout"}, "r-1")
         == b'data: {"error":{"message":"m","code":"timeout"}}\n\n'
     )

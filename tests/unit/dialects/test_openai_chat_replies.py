@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from engine.dialects import dialects
+from engine.dialects.openai_chat import OpenAIChat
 from engine.dialects.openai_chat.stream import DONE, MAX_HELD
 from engine.dialects.sse import MAX_EVENT
 from engine.exchange import Call, OutcomeClass, StreamDecoder, Verdict
 
-OPENAI = dialects()["openai-chat"]
+OPENAI = cast(OpenAIChat, dialects()["openai-chat"])
 C = OutcomeClass
 OUTPUT = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
 START = b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\n'
 
 
 def call(surface: str, **changes: Any) -> Call:
-    return Call("r-1", surface, f"/{surface}", "m", **changes)
+    return Call("r-1", surface, f"/{surface}", "m", surface, **changes)
 
 
 def decode(surface: str, body: bytes) -> Verdict:
-    return OPENAI.decode(call(surface), {}.get, body)
+    verdict, told = OPENAI.decode(call(surface), {}.get, body)
+    assert told is body
+    return verdict
 
 
 def stream(surface: str = "chat") -> StreamDecoder:

@@ -9,7 +9,7 @@ from engine.dialects import dialect, dialects
 
 def test_every_dialect_is_found_by_name_and_made_once() -> None:
     assert dialects()["openai-chat"] is dialects()["openai-chat"]
-    assert "chat" in dialects()["openai-chat"].surfaces
+    assert dialects()["openai-chat"].name == "openai-chat"
     assert list(dialects()) == sorted(dialects())
 
 

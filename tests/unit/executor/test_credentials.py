@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.executor.credentials import RECHECK, Credential, Secret
+from engine.executor.credentials import RECHECK, Credential, Secret, credential_of
 from engine.graph import Auth, SecretRef
 
 ENV = SecretRef("env", "NORTH_API_KEY")
@@ -16,7 +16,7 @@ WORD = "sk-canary-1234567890"
 
 
 def bearer(**environ: str) -> Credential:
-    return Credential(Auth("bearer", ENV), environ)
+    return credential_of(Auth("bearer", ENV), "", environ)
 
 
 def test_a_secret_cannot_be_shown_by_accident() -> None:
@@ -36,7 +36,7 @@ def test_a_bearer_token_comes_from_the_environment_without_its_line_end() -> Non
 
 
 def test_a_header_of_its_own_name_carries_the_bare_secret() -> None:
-    made = Credential(Auth("header", ENV, "X-Api-Key"), {"NORTH_API_KEY": WORD})
+    made = credential_of(Auth("header", ENV, "X-Api-Key"), "", {"NORTH_API_KEY": WORD})
     assert made.headers(None, 0.0) == (("x-api-key", WORD),)
 
 
@@ -51,12 +51,12 @@ def test_an_unset_variable_is_no_credential() -> None:
 
 
 def test_no_authentication_sends_nothing_and_is_always_there() -> None:
-    made = Credential(Auth("none"), {})
+    made = credential_of(Auth("none"), "", {})
     assert (made.headers("Bearer caller", 0.0), made.available(0.0)) == ((), True)
 
 
 def test_the_callers_own_credential_is_passed_on_and_nobody_elses() -> None:
-    made = Credential(Auth("caller"), {"NORTH_API_KEY": WORD})
+    made = credential_of(Auth("caller"), "", {"NORTH_API_KEY": WORD})
     assert made.headers("Bearer theirs", 0.0) == (("authorization", "Bearer theirs"),)
     assert (made.headers(None, 0.0), made.available(0.0)) == (None, True)
 
@@ -65,7 +65,7 @@ def test_the_callers_own_credential_is_passed_on_and_nobody_elses() -> None:
 
 
 def from_file(path: Path) -> Credential:
-    return Credential(Auth("bearer", SecretRef("file", str(path))), {})
+    return credential_of(Auth("bearer", SecretRef("file", str(path))), "", {})
 
 
 def token(made: Credential, now: float) -> str | None:

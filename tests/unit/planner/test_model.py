@@ -68,5 +68,22 @@ def test_every_reason_for_a_skip_is_on_the_list_and_in_use() -> None:
     )
     asked = request(user="u", tools=True, input_tokens=50, needs=frozenset({"chat", "tools"}), no_fallback=True)
     made = planned(tree, asked, Moment(unset=frozenset({"locked"})))
-    assert {skip.reason for skip in made.skips} == set(SKIP_REASONS)
+    assert {skip.reason for skip in made.skips} == set(SKIP_REASONS) - {"conversation"}
     assert made.attempts == ("b/x",)
+
+
+def test_a_conversation_goes_on_where_it_is_kept() -> None:
+    tree = fallback("a/x", "b/x", "c/x")
+    held = planned(tree, request(conversation="resp_1"), Moment(holders={"resp_1": "b/x"}))
+    assert held.attempts == ("b/x",)
+    assert {(skip.target, skip.reason) for skip in held.skips} == {("a/x", "conversation"), ("c/x", "conversation")}
+    assert planned(tree, request(conversation="resp_2"), Moment(holders={"resp_1": "b/x"})).attempts == (
+        "a/x",
+        "b/x",
+        "c/x",
+    )
+
+
+def test_a_conversation_kept_out_of_reach_is_the_clients_to_know() -> None:
+    made = planned(fallback("a/x", "c/x"), request(conversation="resp_1"), Moment(holders={"resp_1": "b/x"}))
+    assert (made.stop, made.code) == ("invalid_request", "conversation_elsewhere")

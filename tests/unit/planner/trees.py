@@ -32,10 +32,14 @@ EVERYTHING = "chat stream tools vision json_schema embeddings"
 
 @dataclass
 class Moment:
-    """A view: attempts under way by target, and the providers without a credential."""
+    """A view: attempts under way by target, the providers without a credential, who keeps which conversation."""
 
     busy: Mapping[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
+    holders: Mapping[str, str] = field(default_factory=dict)
+
+    def holder(self, conversation: str) -> str | None:
+        return self.holders.get(conversation)
 
     def in_flight(self, target: str) -> int:
         return self.busy.get(target, 0)
