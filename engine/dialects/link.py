@@ -90,20 +90,27 @@ def apply_quirks(body: dict[str, Any], shape: Shape) -> tuple[str, ...]:
     for old, new in shape.rename:
         if old in body:
             body[new] = body.pop(old)
-    dropped = tuple(sorted(shape.drop & body.keys()))
+    dropped = sorted(shape.drop & body.keys())
     for name in dropped:
         del body[name]
-    return dropped
+    # Where the model's name goes is the protocol's affair: it is not lost to the client.
+    return tuple(name for name in dropped if name != "model")
 
 
-def spliced(call: Call, shape: Shape, aliases: Mapping[str, str]) -> tuple[dict[str, Raw], tuple[str, ...]]:
+def spliced(call: Call, shape: Shape, aliases: Mapping[str, str | None]) -> tuple[dict[str, Raw], tuple[str, ...]]:
     """The client's top-level fields with the overrides, the quirks and the model's name; and what was dropped."""
     body = dict(call.body or ())
+    unknown: tuple[str, ...] = ()
     if aliases:
         for name, value in shape.default:
-            body.setdefault(aliases.get(name, name), value)
+            known = aliases.get(name, name)
+            if known is not None:
+                body.setdefault(known, value)
         for name, value in shape.set:
-            body[aliases.get(name, name)] = value
+            known = aliases.get(name, name)
+            if known is not None:
+                body[known] = value
+        unknown = tuple(name for name, _ in (*shape.default, *shape.set) if aliases.get(name, name) is None)
     else:
         for name, value in shape.default:
             body.setdefault(name, value)
@@ -112,7 +119,7 @@ def spliced(call: Call, shape: Shape, aliases: Mapping[str, str]) -> tuple[dict[
         body["messages"] = _recast(body["messages"], shape.roles)
     body["model"] = shape.model
     dropped = apply_quirks(body, shape) if shape.rename or shape.drop else ()
-    return body, dropped
+    return body, (*unknown, *dropped)
 
 
 def _recast(messages: Raw, roles: Mapping[str, str]) -> Raw:

@@ -111,8 +111,10 @@ class Dialect(Protocol):
 class Front(Protocol):
     """A dialect that clients speak to us."""
 
-    aliases: Mapping[str, str]
-    """Names of fields, as policies write them (OpenAI's), that are called otherwise here."""
+    aliases: Mapping[str, str | None]
+    """Names of fields, as policies write them (OpenAI's), that are called otherwise here; ``None``: not at all."""
+    id_header: str
+    """The header in which this dialect's clients look for the request's id."""
 
     def encode(self, call: Call, shape: Shape) -> WireRequest:
         """The client's own body for an upstream that speaks the same, with what the target asks for spliced in."""

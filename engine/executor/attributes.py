@@ -73,16 +73,9 @@ def request_of(call: Call) -> Request:
         if name in body:
             schema = schema or _asks_schema(body[name])
     conversation = _conversation(body) if call.surface == "responses" else None
-    needs, wire = _needs(
-        SURFACES[call.path].needs or call.kind,
-        call.kind,
-        call.stream,
-        tools,
-        images > 0,
-        schema,
-        remote,
-        conversation is not None,
-    )
+    needed = SURFACES[call.path].needs or call.kind
+    needs = _needs(needed, call.stream, tools, images > 0, schema)
+    wire = _wire(call.kind, remote, conversation is not None)
     return Request(
         model=call.model,
         surface=call.surface,
@@ -109,23 +102,17 @@ def request_of(call: Call) -> Request:
 
 
 @functools.cache
-def _needs(
-    needed: str,
-    kind: str,
-    stream: bool,
-    tools: bool,
-    vision: bool,
-    json_schema: bool,
-    remote: bool,
-    conversation: bool,
-) -> tuple[frozenset[str], frozenset[str]]:
-    """What the target must support, and what the way to it must be able to carry."""
+def _needs(needed: str, stream: bool, tools: bool, vision: bool, json_schema: bool) -> frozenset[str]:
+    """What the target must support."""
     asked = {"stream": stream, "tools": tools, "vision": vision, "json_schema": json_schema}
-    wire = {"image_url": remote, "conversation": conversation}
-    return (
-        frozenset({needed, *(name for name, wanted in asked.items() if wanted)}),
-        frozenset({kind, *(name for name, wanted in wire.items() if wanted)}),
-    )
+    return frozenset({needed, *(name for name, wanted in asked.items() if wanted)})
+
+
+@functools.cache
+def _wire(kind: str, remote: bool, conversation: bool) -> frozenset[str]:
+    """What the way to the target must be able to carry."""
+    held = {"image_url": remote, "conversation": conversation}
+    return frozenset({kind, *(name for name, is_held in held.items() if is_held)})
 
 
 def _asks_schema(raw: Raw) -> bool:

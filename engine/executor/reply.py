@@ -90,6 +90,14 @@ def error_body(outcome: OutcomeClass, request_id: str, verdict: Verdict | None =
     return {"message": message, "type": rule.type, "code": code, "param": verdict.param if verdict and shown else None}
 
 
+def id_headers(request_id: str, speaks: str) -> Headers:
+    """The request's id in our own header, and in the one where clients of this dialect look for it."""
+    id_ = request_id.encode()
+    if speaks == "openai-chat":
+        return [(b"x-request-id", id_)]
+    return [(name.encode(), id_) for name in dict.fromkeys(("x-request-id", front(speaks).id_header))]
+
+
 def error_reply(
     status: int,
     error: Mapping[str, Any],

@@ -17,7 +17,7 @@ from engine.state import State
 from .attempt import plain_attempt
 from .attributes import request_of
 from .clients import Clients
-from .reply import Headers, Reply, StreamReply, error_body, error_reply
+from .reply import Headers, Reply, StreamReply, error_body, error_reply, id_headers
 from .streaming import stream_attempt
 from .watch import Watched, Watches
 
@@ -209,7 +209,7 @@ class Run(Watched):
     def headers(self, target: str | None) -> Headers:
         """The headers of every routed reply."""
         plan = self.plan
-        headers: Headers = [(b"x-request-id", self.call.request_id.encode())]
+        headers: Headers = id_headers(self.call.request_id, self.call.front)
         if plan is not None:
             headers.append((b"x-interlock-graph", plan.fingerprint.encode()))
             if plan.route is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import RequestError
 from engine.exchange import Call
 from engine.executor.intake import SURFACES, BadRequestError, make_call, request_id
-from engine.executor.reply import Headers, Reply, StreamReply, error_reply
+from engine.executor.reply import Headers, Reply, StreamReply, error_reply, id_headers
 from engine.graph import Graph, Key
 
 from .access import ADMIN, RELAY, USE, Access, DeniedError, UnverifiedError
@@ -87,7 +87,7 @@ class Front:
             "code": problem.code,
             "param": problem.param if isinstance(problem, BadRequestError) else None,
         }
-        reply = error_reply(problem.status, error, self.headers(graph, id_), terminal=True, speaks=speaks)
+        reply = error_reply(problem.status, error, self.headers(graph, id_, speaks), terminal=True, speaks=speaks)
         if problem.status == 401:
             reply.headers.append((b"www-authenticate", b"Bearer"))
         return reply
@@ -160,9 +160,9 @@ class Front:
             message = f"Nothing is served at {path}."
         return self.refusal(graph, id_, 404, "invalid_request_error", "not_found", message)
 
-    def headers(self, graph: Graph, id_: str) -> Headers:
+    def headers(self, graph: Graph, id_: str, speaks: str = "openai-chat") -> Headers:
         """The headers of every reply."""
-        return [(b"x-request-id", id_.encode()), (b"x-interlock-graph", graph.fingerprint.encode())]
+        return [*id_headers(id_, speaks), (b"x-interlock-graph", graph.fingerprint.encode())]
 
     def refusal(
         self, graph: Graph, id_: str, status: int, kind: str, code: str, message: str, param: str | None = None

@@ -77,7 +77,28 @@ class AnthropicMessages:
     headers: tuple[tuple[str, str], ...] = ((_VERSION, VERSION),)
     lacks: frozenset[str] = frozenset()
     discovery = ANTHROPIC
-    aliases: Mapping[str, str] = MappingProxyType({"max_completion_tokens": "max_tokens", "stop": "stop_sequences"})
+    aliases: Mapping[str, str | None] = MappingProxyType(
+        {
+            "max_completion_tokens": "max_tokens",
+            "stop": "stop_sequences",
+            **dict.fromkeys(
+                (
+                    "frequency_penalty",
+                    "logit_bias",
+                    "logprobs",
+                    "n",
+                    "parallel_tool_calls",
+                    "presence_penalty",
+                    "reasoning_effort",
+                    "response_format",
+                    "seed",
+                    "top_logprobs",
+                    "user",
+                )
+            ),
+        }
+    )
+    id_header = "request-id"
     chat: ChatCodec | None = Chat()
     codecs: Mapping[str, Codec] = MappingProxyType({})
 

@@ -64,7 +64,8 @@ class Cohere:
     headers: tuple[tuple[str, str], ...] = ()
     lacks: frozenset[str] = frozenset()
     discovery = COHERE
-    aliases: Mapping[str, str] = MappingProxyType({})
+    aliases: Mapping[str, str | None] = MappingProxyType({})
+    id_header = "x-request-id"
     chat: ChatCodec | None = Chat()
     codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings(), "rerank": _RERANK})
 

@@ -42,7 +42,8 @@ class OpenAIChat:
     prefix = ""
     headers: tuple[tuple[str, str], ...] = ()
     lacks: frozenset[str] = frozenset()
-    aliases: Mapping[str, str] = MappingProxyType({})
+    aliases: Mapping[str, str | None] = MappingProxyType({})
+    id_header = "x-request-id"
     discovery = OPENAI
     chat: ChatCodec | None = ChatCompletions()
     codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings(), "rerank": Rerank()})

@@ -36,9 +36,26 @@ class OpenAIResponses:
     prefix = ""
     headers: tuple[tuple[str, str], ...] = ()
     lacks: frozenset[str] = frozenset()
-    aliases: Mapping[str, str] = MappingProxyType(
-        {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens"}
+    aliases: Mapping[str, str | None] = MappingProxyType(
+        {
+            "max_tokens": "max_output_tokens",
+            "max_completion_tokens": "max_output_tokens",
+            **dict.fromkeys(
+                (
+                    "frequency_penalty",
+                    "logit_bias",
+                    "logprobs",
+                    "n",
+                    "presence_penalty",
+                    "reasoning_effort",
+                    "response_format",
+                    "seed",
+                    "stop",
+                )
+            ),
+        }
     )
+    id_header = "x-request-id"
     chat: ChatCodec | None = Responses()
     codecs: Mapping[str, Codec] = MappingProxyType({})
     discovery = OPENAI

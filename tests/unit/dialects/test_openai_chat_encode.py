@@ -109,10 +109,11 @@ def test_of_an_upload_only_the_model_changes() -> None:
         "audio",
         "/audio/transcriptions",
         "chat",
+        "audio",
         raw=head + b"chat" + end,
         content_type="multipart/form-data; boundary=B",
     )
-    made = OPENAI.encode(asked, Shape(MODEL, set=raws(temperature="0")))
+    made = OPENAI.encode(asked, Shape(MODEL, "upstream-1", set=raws(temperature="0")))
     assert made.body == head + b"upstream-1" + end
     assert made.headers == (("content-type", "multipart/form-data; boundary=B"),)
 

@@ -49,7 +49,10 @@ def test_an_id_is_given_or_taken() -> None:
 
 def test_every_endpoint_has_its_surface() -> None:
     body = json.dumps({"model": "m", "messages": [], "input": "x"}).encode()
-    assert {make_call(path, body).surface for path in SURFACES} == set(SURFACES.values())
+    made = {path: make_call(path, body) for path in SURFACES}
+    assert {path: (call.surface, call.kind, call.front) for path, call in made.items()} == {
+        path: (surface.name, surface.kind, surface.front) for path, surface in SURFACES.items()
+    }
 
 
 @pytest.mark.parametrize(
