@@ -75,4 +75,14 @@ def _change(document: CommentedMap, path: Sequence[str], value: Any) -> None:
     if value is None:
         node.pop(path[-1], None)
     else:
-        node[path[-1]] = value
+        node[path[-1]] = _styled(value)
+
+
+def _styled(value: Any) -> Any:
+    """A new value as people write it: a mapping of plain values on one line, anything larger on lines of its own."""
+    if isinstance(value, Mapping):
+        made = CommentedMap((key, _styled(inner)) for key, inner in value.items())
+        if not any(isinstance(inner, Mapping | list) for inner in value.values()):
+            made.fa.set_flow_style()
+        return made
+    return [_styled(inner) for inner in value] if isinstance(value, list) else value

@@ -282,6 +282,14 @@ class ModelEntry(Model):
     labels: Labels = Field(default={}, description="Facts about this model, merged over the provider's labels.")
 
 
+class PriceList(Model):
+    """Which prices of the price list ``genai-prices`` are this provider's; ``interlock prices sync`` reads them."""
+
+    provider: Name = Field(description="The provider's id in the price list `genai-prices`.")
+    version: Opt[Name] = Field(default=None, description="The list's version that was read last; written by the sync.")
+    as_of: Opt[Date] = Field(default=None, description="The day for which prices were read last; written by the sync.")
+
+
 class ProviderDoc(Model):
     """An account at a service: where it is, how to log in, what it serves."""
 
@@ -346,6 +354,10 @@ class ProviderDoc(Model):
         default=None, description="Where the facts in this file were read: an address or a remark."
     )
     as_of: Opt[Date] = Field(default=None, description="The day they were read.")
+    prices: Opt[PriceList] = Field(
+        default=None,
+        description="Where `interlock prices sync` takes the prices from; without it they are kept by hand.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> ProviderDoc:
