@@ -62,6 +62,12 @@ def test_instructions_are_collected_wherever_they_stand() -> None:
     assert body["contents"] == [{"role": "user", "parts": [{"text": "hi"}]}]
 
 
+def test_texts_without_any_text_are_not_sent() -> None:
+    body = body_of(asked(Message("system", [Text("")]), user(), Message("assistant", [Text("")]), user("again")))
+    assert [content["parts"] for content in body["contents"]] == [[{"text": "hi"}], [{"text": "again"}]]
+    assert "systemInstruction" not in body
+
+
 def test_results_of_one_round_stand_in_one_content_and_bear_their_functions_names() -> None:
     calls = [ToolCall("c1", "f", '{"a": 1}'), ToolCall("c2", "g")]
     results = [ToolResult("c1", [Text("fine")]), ToolResult("c2", [Text('{"x": 2}')])]

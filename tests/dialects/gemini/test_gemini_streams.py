@@ -104,6 +104,17 @@ def test_the_close_after_a_reason_to_finish_is_the_end_and_any_other_is_not() ->
     assert not added(events(CHAT, [b""]), "gemini").ended
 
 
+def test_an_answer_of_which_nothing_came_but_the_reason_is_broken() -> None:
+    told = chunk(finishReason="MALFORMED_FUNCTION_CALL", finishMessage="Malformed function call: f(")
+    whole = CHAT.read_reply(encode(told))
+    failed = events(CHAT, [sse(told)])[-1]
+    assert isinstance(failed, Failed)
+    assert failed.verdict == whole
+    assert (failed.verdict.outcome_class, failed.verdict.code) == (OutcomeClass.GARBLED, "MALFORMED_FUNCTION_CALL")
+    begun = streamed(CHAT, sse(chunk({"text": "a"}), told), "gemini")
+    assert begun.choices[0].finish == "error"
+
+
 def test_several_candidates() -> None:
     both = {
         "candidates": [{"content": {"parts": [{"text": text}]}, "index": at} for at, text in enumerate("ab")],

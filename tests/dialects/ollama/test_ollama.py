@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.dialects.link import link
 from engine.dialects.ollama import Ollama
-from engine.exchange import OutcomeClass, UncarriedError, Usage, Verdict
+from engine.exchange import Call, OutcomeClass, UncarriedError, Usage, Verdict
 from engine.exchange.canonical import (
     ChatReply,
     ChatRequest,
@@ -78,6 +80,20 @@ def test_whether_to_stream_is_always_said_and_sampling_stands_in_options() -> No
         "seed": 3,
         "stop": ["x"],
     }
+
+
+def test_a_targets_own_options_go_in_beside_the_clients() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5, "seed": 1}
+    call = Call("r", "chat", "/chat/completions", "m", body={n: msgspec.Raw(encode(v)) for n, v in body.items()})
+    target = shape(
+        default=(("options", msgspec.Raw(b'{"num_ctx": 8192, "seed": 2}')),),
+        set=(("options", msgspec.Raw(b'{"temperature": 0, "num_gpu": 1}')), ("keep_alive", msgspec.Raw(b'"5m"'))),
+    )
+    way = link("openai-chat", "ollama", "chat")
+    assert way is not None
+    told = msgspec.json.decode(way.encode(call, target).body)
+    assert told["options"] == {"temperature": 0, "seed": 1, "num_ctx": 8192, "num_gpu": 1}
+    assert told["keep_alive"] == "5m"
 
 
 def test_a_round_of_calls() -> None:
