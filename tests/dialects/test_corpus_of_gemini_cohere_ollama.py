@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from typing import Any
 
 import pytest
 
+from engine.dialects.cohere.usage import read_usage as read_cohere
+from engine.dialects.gemini.usage import read_usage as read_gemini
 from engine.dialects.protocol import ChatCodec, Dialect
 from engine.dialects.registry import dialects
 from engine.exchange import OutcomeClass, UncarriedError, Verdict
 from engine.exchange.canonical import ChatReply, carries_output
 
 from .play import added, encode, events, pieces, shape, tree
-from .recordings import Exchange, corpus
+from .recordings import CORPUS, Exchange, corpus
 
 #: Provider, its dialect, and the paths that the dialect speaks; an empty path is a recorded reply without its request.
 SPOKEN = [
@@ -122,3 +126,30 @@ def _stream(codec: ChatCodec, entry: Exchange) -> ChatReply | Verdict:
         return sum_.failure
     assert sum_.ended, entry.name
     return sum_.reply()
+
+
+def test_usage_agrees_with_the_price_data() -> None:
+    prices = CORPUS / "prices" / "genai-prices-usages.json.gz"
+    if not prices.exists():
+        pytest.skip("the corpus is not here")
+    checked: dict[str, int] = {"google": 0, "cohere": 0}
+    for entry in json.loads(gzip.decompress(prices.read_bytes())):
+        for found in entry["extracted"]:
+            makers = {
+                extractor["provider_id"] for extractor in found["extractors"] if extractor["api_flavor"] == "default"
+            }
+            told, body = found["usage"], entry["body"]
+            if "google" in makers and "usageMetadata" in body:
+                usage = read_gemini(body["usageMetadata"])
+                assert usage is not None
+                assert usage.cached == told.get("cache_read_tokens")
+                assert usage.reasoning == told.get("output_reasoning_tokens")
+                assert usage.input_audio == told.get("input_audio_tokens")
+            elif "cohere" in makers:
+                usage = read_cohere(body["usage"])
+                assert usage is not None
+            else:
+                continue
+            assert (usage.input, usage.output) == (told.get("input_tokens"), told.get("output_tokens"))
+            checked["google" if "google" in makers else "cohere"] += 1
+    assert all(checked.values())
