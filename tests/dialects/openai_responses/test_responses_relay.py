@@ -139,7 +139,7 @@ def test_a_client_of_responses_at_a_provider_of_chat_completions() -> None:
         "max_tokens": 9,
         "reasoning_effort": "low",
     }
-    entry = cassette("openai-chat", "reasoning-apart")
+    entry = cassette("openai-chat-recorded", "reasoning-apart")
     verdict, body = way.decode(asked, entry.header, entry.body)
     told = msgspec.json.decode(body)
     assert verdict.usage == Usage(input=291, output=215, cached=244, reasoning=189, input_audio=0, output_audio=0)
