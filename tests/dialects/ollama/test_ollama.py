@@ -217,6 +217,10 @@ def test_results_without_ids_answer_calls_in_order() -> None:
     assert calls == results == ["ollama_1", "ollama_2"]
 
 
+def test_a_request_that_does_not_say_whether_to_stream_streams() -> None:
+    assert [CHAT.read_request({"messages": [], **more}).stream for more in ({}, {"stream": False})] == [True, False]
+
+
 def test_a_role_without_a_meaning_is_refused() -> None:
     with pytest.raises(UncarriedError):
         CHAT.read_request({"messages": [{"role": "referee", "content": ""}]})
