@@ -56,20 +56,3 @@ def test_routes_that_work_without_a_key_have_a_target_on_this_machine(route: str
     compilation = compiled(ROOT, {})
     assert compilation.graph is not None
     assert "local" in {target.provider.category for target in compilation.graph.routes[route].targets}
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "providers.d").glob("*.yaml")), ids=lambda file: file.stem)
-def test_provider_files_are_named_after_their_provider(file: Path) -> None:
-    text = file.read_text("utf-8")
-    assert f"\nname: {file.stem}\n" in text
-    assert text.startswith("# yaml-language-server: $schema=../schemas/provider.schema.json\n")
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "providers.d").glob("*.yaml")), ids=lambda file: file.stem)
-def test_cloud_providers_use_tls_and_a_secret_of_the_environment(file: Path) -> None:
-    text = file.read_text("utf-8")
-    if "category: local" in text:
-        assert "base_url: http://127.0.0.1:" in text
-    else:
-        assert "base_url: https://" in text
-        assert f"secret: {{env: {file.stem.upper()}_API_KEY}}" in text
