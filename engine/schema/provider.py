@@ -8,12 +8,14 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, mode
 from typing_extensions import TypeAliasType
 
 from .common import (
+    Argument,
     Count,
     Date,
     HeaderName,
     HeaderValue,
     Json,
     Labels,
+    Link,
     Model,
     ModelName,
     Name,
@@ -328,7 +330,7 @@ class ProviderDoc(Model):
         examples=["https://api.example.com/v1"],
     )
     transport: Literal["http", "process", "queue", "poll"] = Field(default="http", description="How requests reach it.")
-    command: list[Text] = Field(default=[], description="Program and arguments of the transport `process`.")
+    command: list[Argument] = Field(default=[], description="Program and arguments of the transport `process`.")
     queue_file: Opt[Text] = Field(
         default=None,
         description="File in which requests wait for the transport `queue`; by default one named after the provider, "
@@ -349,7 +351,7 @@ class ProviderDoc(Model):
     tier: Opt[Literal["verified", "community"]] = Field(
         default=None, description="Whether the entry was checked against the living service."
     )
-    docs: Opt[Url] = Field(default=None, description="Address of the service's API documents.")
+    docs: Opt[Link] = Field(default=None, description="Address of the service's API documents.")
     source: Opt[Text] = Field(
         default=None, description="Where the facts in this file were read: an address or a remark."
     )

@@ -29,8 +29,8 @@ PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9_-])[A-Z]{5,}(?![A-Za-z0-9_-])")
 #: The contract's ids: what the mission names, and what it names as next.
 NAMED = {
     "anthropic", "openai", "gemini", "bedrock", "mistral", "deepseek", "groq", "xai", "ollama", "lmstudio",
-    "openrouter", "litellm", "azure-openai", "vertex", "cohere", "ai21", "together", "anyscale", "fireworks", "chutes", "glama",
-    "requesty", "unbound", "custom",
+    "openrouter", "litellm", "azure-openai", "vertex", "cohere", "ai21", "together", "anyscale", "fireworks", "chutes",
+    "glama", "requesty", "unbound", "custom",
 }  # fmt: skip
 
 ADDED = """\
