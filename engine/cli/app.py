@@ -34,6 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "serve": Entry("engine.cli.serve", "serve", "Run the server, reloading the configuration as it changes."),
     "status": Entry("engine.cli.status", "status", "Ask a server which configuration it runs."),
     "providers": Entry("engine.cli.providers", "providers", "List providers, test them, ask for their models."),
+    "prices": Entry("engine.cli.prices", "prices", "List what the models cost; rewrite that from a price list."),
     "key": Entry("engine.cli.key", "key", "Make a client's key, and the document that declares it."),
     "schema": Entry("engine.cli.schema", "schema", "Write the JSON Schemas of all documents, or check them."),
     "explain-error": Entry("engine.cli.explain_error", "explain_error", "Explain a diagnostic code at length."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,16 +15,20 @@ _SCAFFOLD = Path(__file__).parent / "scaffold"
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
+@click.option(
+    "--providers", "names", multiple=True, metavar="NAMES", help="Providers of the shipped catalogue, such as a,b,c."
+)
 @click.option("--force", is_flag=True, help="Overwrite files that are in the way.")
-def init(folder: Path, force: bool) -> int:
+def init(folder: Path, names: Sequence[str], force: bool) -> int:
     """Write a small working configuration into FOLDER (default: this folder): a provider, a route, a policy, a test,
     and the JSON Schemas that editors check them against.
 
+    With --providers, those of the shipped catalogue, and a route that falls over between them in that order.
     Files of yours are never overwritten without --force; what is already the same is left alone.
     """
     if folder.exists() and not folder.is_dir():
         raise Problem(f'"{folder}" is a file', "name a folder; it need not exist yet")
-    wanted = _contents()
+    wanted, to_do = _contents(names)
     existing = {name: folder / name for name in wanted if (folder / name).exists()}
     changed = [name for name, path in existing.items() if not path.is_file() or path.read_bytes() != wanted[name]]
     if changed and not force:
@@ -38,23 +43,41 @@ def init(folder: Path, force: bool) -> int:
         if not name.startswith("schemas/"):
             click.echo(f"  {name}")
     click.echo("  schemas/ (generated; for editors)")
-    click.echo("set base_url and model in providers.d/local.yaml to your server's, then:")
+    for line in to_do:
+        click.echo(line)
+    click.echo("then:")
     click.echo(f"  interlock check{here}")
-    click.echo(f"  interlock explain{here} --model chat")
+    if "policies/chat.yaml" in wanted:
+        click.echo(f"  interlock explain{here} --model chat")
     click.echo(f"  interlock serve{here and f' --config{here}'}")
     return 0
 
 
-def _contents() -> dict[str, bytes]:
-    """File name (relative, posix) -> content of everything that ``init`` writes."""
+def _contents(names: Sequence[str]) -> tuple[dict[str, bytes], list[str]]:
+    """File name (relative, posix) -> content of everything that ``init`` writes; and what is left to do by hand."""
     from engine.schema import write_schemas
 
     files = {p.relative_to(_SCAFFOLD).as_posix(): p.read_bytes() for p in sorted(_SCAFFOLD.rglob("*.yaml"))}
+    to_do = ["set base_url and model in providers.d/local.yaml to your server's"]
+    if names:
+        files, to_do = _chosen(names, files)
     with tempfile.TemporaryDirectory() as scratch:
         write_schemas(Path(scratch))
         for path in sorted(Path(scratch).iterdir()):
             files[f"schemas/{path.name}"] = path.read_bytes()
-    return files
+    return files, to_do
+
+
+def _chosen(names: Sequence[str], scaffold: dict[str, bytes]) -> tuple[dict[str, bytes], list[str]]:
+    """The same for providers of the catalogue: their files as they are, and routes over them."""
+    from . import starter
+
+    found = starter.load(starter.parsed(names))
+    documents = {name: document for name, (_, document) in found.items()}
+    texts = {f"providers.d/{name}.yaml": text for name, (text, _) in found.items()}
+    files = {name: text.encode() for name, text in {**texts, **starter.policies(documents)}.items()}
+    files["policies/everywhere.yaml"] = scaffold["policies/everywhere.yaml"]
+    return dict(sorted(files.items())), starter.to_do(documents)
 
 
 def _documents(files: dict[str, bytes]) -> int:

@@ -70,10 +70,18 @@ CODES_HERE: tuple[Code, ...] = (
         "is three lines and a step, for example `version: 1`, `kind: route`, `name: chat`, `step: acme/large`.",
     ),
     Code(
+        "W909",
+        "warning",
+        "an address with a placeholder in it",
+        "A provider that a route reaches has a word in capitals in its `base_url`, such as RESOURCE or PROJECT: the "
+        "shipped catalogue's way to say that every account has an address of its own. Requests would go to a host or "
+        "path that does not exist. Replace the word in the file, or in an overlay with the same kind and name.",
+    ),
+    Code(
         "N911",
         "note",
-        "a provider that no route uses",
-        "None of this provider's models is reached by any route. That is fine for a catalogue; if it is a surprise, "
+        "providers that no route uses",
+        "None of these providers' models is reached by any route. That is fine for a catalogue; if it is a surprise, "
         "a route names another provider than you meant.",
     ),
     Code(

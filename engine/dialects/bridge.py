@@ -320,10 +320,18 @@ def _adjusted(asked: ChatRequest, overrides: Overrides) -> ChatRequest:
 
 
 def _apply_foreign(body: dict[str, Any], overrides: Overrides) -> None:
-    """What has no canonical form is a field of the target's own protocol."""
+    """What has no canonical form is a field of the target's own protocol.
+
+    An object goes into the one that was written there: protocols have objects (``options``) that hold sampling too.
+    """
     for name, value in overrides.default.extra.items():
-        body.setdefault(name, value)
-    body.update(overrides.set.extra)
+        body[name] = _over(value, body.get(name, value))
+    for name, value in overrides.set.extra.items():
+        body[name] = _over(body.get(name), value)
+
+
+def _over(under: Any, value: Any) -> Any:
+    return {**under, **value} if isinstance(under, dict) and isinstance(value, dict) else value
 
 
 def _finished(back: Dialect, kind: str, stream: bool, shape: Shape, written: Written) -> WireRequest:

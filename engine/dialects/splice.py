@@ -150,7 +150,7 @@ class Relay:
             self.conversation = event.id if self._keeps else ""
         elif isinstance(event, Finished):
             self._finished = True
-            self._filtered = event.finish == "content_filter"
+            self._filtered = event.finish in ("content_filter", "refusal")
         elif not self.committed:
             self.committed = is_output(event)
 

@@ -9,8 +9,12 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+from yaml import ScalarNode
+from yaml.resolver import Resolver
 
 Path = tuple[str, ...]
+_STRING = "tag:yaml.org,2002:str"
 
 
 class EditError(ValueError):
@@ -75,4 +79,19 @@ def _change(document: CommentedMap, path: Sequence[str], value: Any) -> None:
     if value is None:
         node.pop(path[-1], None)
     else:
-        node[path[-1]] = value
+        node[path[-1]] = _styled(value)
+
+
+def _styled(value: Any) -> Any:
+    """A new value as people write it: a mapping of plain values on one line, anything larger on lines of its own."""
+    if isinstance(value, Mapping):
+        made = CommentedMap((key, _styled(inner)) for key, inner in value.items())
+        if not any(isinstance(inner, Mapping | list) for inner in value.values()):
+            made.fa.set_flow_style()
+        return made
+    if isinstance(value, list):
+        return [_styled(inner) for inner in value]
+    # What other tools' YAML 1.1 would take for a date, a number or a truth value stands in quotes.
+    if isinstance(value, str) and Resolver().resolve(ScalarNode, value, (True, False)) != _STRING:
+        return DoubleQuotedScalarString(value)
+    return value

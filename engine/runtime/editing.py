@@ -93,7 +93,7 @@ class Editor:
             if reason:
                 raise RefusedError(409, "not_writable", f"{reason} Apply the patch yourself.", patch=edit.patch)
         for file, text in edit.files.items():
-            _replace(self._root / file, text)
+            replace_file(self._root / file, text)
 
     def commit(self, edit: Edit, title: str) -> str:
         """Commit the edit to a new branch, without touching the work tree or the index. Returns the branch."""
@@ -191,7 +191,7 @@ def _diff(file: str, before: str, after: str) -> str:
     return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
     """Write a file so that readers see the old content or the new, whatever happens meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")

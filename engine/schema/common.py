@@ -25,6 +25,7 @@ TITLE_PATTERN = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 POSITIVE_DURATION_PATTERN = "^(?=.*[1-9])" + DURATION_PATTERN[1:]
 SIZE_PATTERN = r"^[1-9][0-9]{0,8}(B|KB|MB|GB)$"
 URL_PATTERN = r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\x00-\x20\x7f?#\\]*)?$"
+LINK_PATTERN = r"^https?://[^\x00-\x20\x7f]+$"
 PATH_PATTERN = r"^/[^\x00-\x20\x7f#\\]*$"
 DATE_PATTERN = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 ENV_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -147,6 +148,7 @@ TargetName = Annotated[str, text(TARGET_PATTERN, 300)]
 Glob = Annotated[str, text(GLOB_PATTERN, 300)]
 Title = Annotated[str, text(TITLE_PATTERN, NAME_LENGTH)]
 Text = Annotated[str, text(VALUE_PATTERN, 2000), Field(min_length=1)]
+Argument = Annotated[str, text(VALUE_PATTERN, 2000)]
 Duration = Annotated[str, text(DURATION_PATTERN, 32, "200ms", "5s", "1m30s")]
 PositiveDuration = Annotated[
     str,
@@ -158,6 +160,7 @@ PositiveDuration = Annotated[
 ]
 Percent = Annotated[str, text(PERCENT_PATTERN, 16, "20%")]
 Url = Annotated[str, text(URL_PATTERN, 2000)]
+Link = Annotated[str, text(LINK_PATTERN, 2000)]
 UrlPath = Annotated[str, text(PATH_PATTERN, 500)]
 Date = Annotated[str, text(DATE_PATTERN, 10, "2026-11-30")]
 HeaderName = Annotated[str, text(HEADER_PATTERN, 100)]

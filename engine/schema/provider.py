@@ -8,12 +8,14 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, mode
 from typing_extensions import TypeAliasType
 
 from .common import (
+    Argument,
     Count,
     Date,
     HeaderName,
     HeaderValue,
     Json,
     Labels,
+    Link,
     Model,
     ModelName,
     Name,
@@ -282,6 +284,14 @@ class ModelEntry(Model):
     labels: Labels = Field(default={}, description="Facts about this model, merged over the provider's labels.")
 
 
+class PriceList(Model):
+    """Which prices of the price list ``genai-prices`` are this provider's; ``interlock prices sync`` reads them."""
+
+    provider: Name = Field(description="The provider's id in the price list `genai-prices`.")
+    version: Opt[Name] = Field(default=None, description="The list's version that was read last; written by the sync.")
+    as_of: Opt[Date] = Field(default=None, description="The day for which prices were read last; written by the sync.")
+
+
 class ProviderDoc(Model):
     """An account at a service: where it is, how to log in, what it serves."""
 
@@ -320,7 +330,7 @@ class ProviderDoc(Model):
         examples=["https://api.example.com/v1"],
     )
     transport: Literal["http", "process", "queue", "poll"] = Field(default="http", description="How requests reach it.")
-    command: list[Text] = Field(default=[], description="Program and arguments of the transport `process`.")
+    command: list[Argument] = Field(default=[], description="Program and arguments of the transport `process`.")
     queue_file: Opt[Text] = Field(
         default=None,
         description="File in which requests wait for the transport `queue`; by default one named after the provider, "
@@ -341,11 +351,15 @@ class ProviderDoc(Model):
     tier: Opt[Literal["verified", "community"]] = Field(
         default=None, description="Whether the entry was checked against the living service."
     )
-    docs: Opt[Url] = Field(default=None, description="Address of the service's API documents.")
+    docs: Opt[Link] = Field(default=None, description="Address of the service's API documents.")
     source: Opt[Text] = Field(
         default=None, description="Where the facts in this file were read: an address or a remark."
     )
     as_of: Opt[Date] = Field(default=None, description="The day they were read.")
+    prices: Opt[PriceList] = Field(
+        default=None,
+        description="Where `interlock prices sync` takes the prices from; without it they are kept by hand.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> ProviderDoc:

@@ -240,7 +240,8 @@ WELL_KNOWN = {
 
 #: File names in providers.d/ that are also ordinary English, or the protocol's name: only ``name/model`` is telling.
 ALSO_WORDS = {
-    "ai", "custom", "demo", "fireworks", "gateway", "inference", "lambda", "local", "openai", "stability", "together",
+    "ai", "custom", "demo", "fireworks", "gateway", "inference", "lambda", "local", "meta", "openai", "stability",
+    "together", "writer",
 }  # fmt: skip
 
 #: Protocols, sign-in schemes and package extras are named after who invented them, and are ours to name.

@@ -69,11 +69,15 @@ def _vcr(name: str, data: bytes) -> Iterator[Exchange]:
     tree = yaml.load(data, _Loader)  # noqa: S506 a safe loader
     for entry in tree.get("interactions") or tree.get("http_interactions") or []:
         asked, told = entry["request"], entry["response"]
-        status = told.get("status", told.get("code"))
+        status = told.get("status", told.get("status_code", told.get("code")))
         headers = _headers(told.get("headers"))
-        body = json.dumps(told["parsed_body"]).encode() if "parsed_body" in told else _bytes(told.get("body"))
+        body = (
+            json.dumps(told["parsed_body"]).encode()
+            if "parsed_body" in told
+            else _bytes(told.get("body", told.get("content")))
+        )
         request = asked["parsed_body"] if "parsed_body" in asked else _json(_bytes(asked.get("body")))
-        code = int(status.get("code") if isinstance(status, dict) else status or 200)
+        code = int(str(status.get("code") if isinstance(status, dict) else status or 200).split()[0])
         yield Exchange(name, asked.get("uri") or asked.get("url") or "", request, code, headers, _plain(body))
 
 

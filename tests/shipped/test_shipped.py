@@ -62,13 +62,6 @@ def test_routes_that_work_without_a_key_have_a_target_on_this_machine(route: str
     assert "local" in {target.provider.category for target in compilation.graph.routes[route].targets}
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "providers.d").glob("*.yaml")), ids=lambda file: file.stem)
-def test_provider_files_are_named_after_their_provider(file: Path) -> None:
-    text = file.read_text("utf-8")
-    assert f"\nname: {file.stem}\n" in text
-    assert text.startswith("# yaml-language-server: $schema=../schemas/provider.schema.json\n")
-
-
 FILES = sorted(file for folder in ("providers.d", "policies") for file in (ROOT / folder).rglob("*.yaml"))
 
 
@@ -81,13 +74,3 @@ def test_other_tools_read_the_same_and_find_it_valid(file: Path) -> None:
     assert trees == [document.tree for document in load_text(text, file.name)[0]]
     for tree in trees:
         Draft202012Validator(schema).validate(tree)
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "providers.d").glob("*.yaml")), ids=lambda file: file.stem)
-def test_cloud_providers_use_tls_and_a_secret_of_the_environment(file: Path) -> None:
-    text = file.read_text("utf-8")
-    if "category: local" in text:
-        assert "base_url: http://127.0.0.1:" in text
-    else:
-        assert "base_url: https://" in text
-        assert f"secret: {{env: {file.stem.upper()}_API_KEY}}" in text

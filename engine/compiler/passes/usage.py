@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
+
+from engine.graph import SecretRef
 
 from ..work import Work
 
-#: How many models a note names.
+#: How many names a note shows.
 _NAMED = 5
+#: A word in capitals in an address: the shipped catalogue's way to say "yours goes here".
+_PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9_-])[A-Z]{5,}(?![A-Za-z0-9_-])")
 
 
 def run(work: Work) -> None:
@@ -21,23 +29,10 @@ def run(work: Work) -> None:
     for route in work.routes.values():
         for target in route.targets:
             used.setdefault(target.provider.name, set()).add(target.name)
-    faulty = {name for kind, name in (finding.owner for finding in work.findings) if kind == "provider"}
-    for name, declared in sorted(work.declared.provider.items()):
-        if name not in used:
-            if name in faulty:
-                continue
-            summary = f'no route uses provider "{name}"'
-            hint = f"use it in a route, as `{name}/...`, or remove its document"
-            work.find("N911", ("provider", name), ("name",), summary, label="unused", hint=hint)
-            continue
-        unused = sorted(set(declared.model.models) - used[name])
-        if unused:
-            rest = len(unused) - _NAMED
-            shown = ", ".join(unused[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-            summary = f'no route uses {len(unused)} of the {len(declared.model.models)} models of provider "{name}"'
-            hint = "use them in a route, or remove them"
-            place = ("models", unused[0])
-            work.find("N912", ("provider", name), place, summary, label=f"unused: {shown}", hint=hint, key=True)
+    _unused_providers(work, used)
+    for name in sorted(used):
+        _unused_models(work, name, used[name])
+        _placeholder(work, name)
         _secret(work, name)
 
 
@@ -48,20 +43,69 @@ def _no_route(work: Work) -> None:
         work.find("W908", owner, ("name",), "the configuration has no route, so every request ends with 404", hint=hint)
 
 
-def _secret(work: Work, name: str) -> None:
-    secret = work.providers[name].auth.secret
-    if secret is None:
+def _unused_providers(work: Work, used: dict[str, set[str]]) -> None:
+    """One note for all of them: a catalogue may have dozens."""
+    faulty = {name for kind, name in (finding.owner for finding in work.findings) if kind == "provider"}
+    unused = sorted(work.declared.provider.keys() - used.keys() - faulty)
+    if not unused:
         return
+    summary = f'no route uses provider "{unused[0]}"'
+    label = "unused"
+    hint = f"use it in a route, as `{unused[0]}/...`, or remove its document"
+    if len(unused) > 1:
+        summary = f"no route uses {len(unused)} of the {len(work.declared.provider)} providers"
+        label = f"unused: {_shown(unused)}"
+        hint = "use them in a route, or remove their documents"
+    work.find("N911", ("provider", unused[0]), ("name",), summary, label=label, hint=hint)
+
+
+def _unused_models(work: Work, name: str, used: set[str]) -> None:
+    models = work.declared.provider[name].model.models
+    unused = sorted(set(models) - used)
+    if unused:
+        summary = f'no route uses {len(unused)} of the {len(models)} models of provider "{name}"'
+        place, label = ("models", unused[0]), f"unused: {_shown(unused)}"
+        hint = "use them in a route, or remove them"
+        work.find("N912", ("provider", name), place, summary, label=label, hint=hint, key=True)
+
+
+def _shown(names: Sequence[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _placeholder(work: Work, name: str) -> None:
+    found = list(dict.fromkeys(_PLACEHOLDER.findall(work.providers[name].base_url)))
+    if found:
+        words = " and ".join(found)
+        summary = f'the address of provider "{name}" still has {words} in it'
+        hint = f"write your own in place of {words}, here or in an overlay"
+        work.find("W909", ("provider", name), ("base_url",), summary, label="to be replaced", hint=hint)
+
+
+def _secret(work: Work, name: str) -> None:
+    auth = work.providers[name].auth
+    places = (("secret", auth.secret), ("access_key", auth.access_key), ("session_token", auth.session_token))
+    for key, secret in places:
+        missing = None if secret is None else _missing(work, secret)
+        if secret is not None and missing is not None:
+            what, remedy = missing
+            summary = f'the secret of provider "{name}" is missing here: {what}'
+            hint = f"{remedy}; until then this provider's targets are skipped"
+            path = ("auth", key, secret.kind)
+            work.find("W903", ("provider", name), path, summary, label="not set here", hint=hint)
+
+
+def _missing(work: Work, secret: SecretRef) -> tuple[str, str] | None:
+    """What is not there, and the remedy; ``None`` where nothing can be said against the secret without using it."""
     if secret.kind == "env":
         if work.environ.get(secret.name):
-            return
-        what = f"the environment variable {secret.name} is not set"
-        hint = f"set {secret.name}; until then this provider's targets are skipped"
-    else:
-        if Path(secret.name).is_file():
-            return
-        what = f"the file {secret.name} is not there"
-        hint = f"create {secret.name}; until then this provider's targets are skipped"
-    summary = f'the secret of provider "{name}" is missing here: {what}'
-    path = ("auth", "secret", secret.kind)
-    work.find("W903", ("provider", name), path, summary, label="not set here", hint=hint)
+            return None
+        return f"the environment variable {secret.name} is not set", f"set {secret.name}"
+    if secret.kind == "command":
+        if shutil.which(secret.name, path=work.environ.get("PATH", os.defpath)) is not None:
+            return None
+        return f"there is no program {secret.name}", f"install {secret.name}, or name its path"
+    if Path(secret.name).is_file():
+        return None
+    return f"the file {secret.name} is not there", f"create {secret.name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.dialects.splice import json_object, name_of
+from engine.dialects.splice import json_object
 from engine.dialects.sse import Splitter, payload
 from engine.dialects.trees import json_text, json_tree, mapping, others, text
 from engine.exchange import OutcomeClass, Verdict
@@ -70,7 +70,7 @@ class Reader:
         for event in block.split(b"\n\n") if block else ():
             data = payload(event)
             if data:
-                found += self.frame(name_of(event), data)
+                found += self.frame("error" if event.startswith(_ERROR) else "", data)
         return found
 
     def frame(self, name: str, data: bytes) -> list[Event]:
@@ -199,6 +199,8 @@ class Reader:
         return [finished, *found]
 
 
+#: The one name of an event that says something where its data may not.
+_ERROR = (b"event: error", b"event:error")
 _ENDS = frozenset({"stop_reason", "stop_sequence"})
 _IMPLIED = {
     "text_delta": "text",

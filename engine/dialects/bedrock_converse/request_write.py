@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from engine.dialects.claude import Thought, said, sampling, takes_strict, thought, version
-from engine.dialects.effort import NOT_AT_ALL
+from engine.dialects.effort import NOT_AT_ALL, effort_of
 from engine.dialects.protocol import Written
 from engine.dialects.trees import json_text
 from engine.dialects.turns import Turn, take_turns
@@ -32,6 +32,7 @@ _UNKNOWN = {
 }
 _TIERS = frozenset({"default", "flex", "priority", "reserved"})
 _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
+_WORDS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 _MORE = "additionalModelRequestFields"
 
 
@@ -168,7 +169,9 @@ def _thinking_of(wish: Reasoning, model: str, dropped: list[str]) -> dict[str, A
     """The fields by which other makers' models are told how much to think (Bedrock's pages on their models)."""
     effort = (wish.effort or "").lower()
     off = wish.enabled is False or effort in NOT_AT_ALL
-    word = {"minimal": "low", "xhigh": "high", "max": "high"}.get(effort, effort)
+    if not effort and wish.budget:
+        effort = effort_of(wish.budget)
+    word = _WORDS.get(effort) or ("medium" if wish.enabled else "")
     maker = vendor(model)
     if maker == "amazon" and "nova-2" in model and (off or word):
         return {"reasoningConfig": {"type": "disabled"} if off else {"type": "enabled", "maxReasoningEffort": word}}

@@ -164,7 +164,9 @@ def write_answer(parts: list[Part], writing: Writing) -> dict[str, Any]:
 
 
 def _plain(content: list[dict[str, Any]]) -> Any:
-    """A single text as a string, which every model takes."""
+    """A single text, or none, as a string, which every model takes."""
+    if not content:
+        return ""
     if len(content) == 1 and content[0]["type"] == "text":
         return content[0]["text"]
     return content

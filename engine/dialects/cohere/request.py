@@ -156,4 +156,3 @@ def _write_thinking(wish: Reasoning, body: dict[str, Any], writing: Writing) -> 
             writing.dropped.append("reasoning_effort")
     if wish.show is False:
         writing.dropped.append("thinking.display")
-    writing.dropped.extend(wish.extra)

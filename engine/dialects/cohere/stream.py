@@ -101,9 +101,8 @@ class Reader:
         events: list[Event] = []
         for call in calls:
             function = mapping(call.get("function"))
-            arguments = arguments_text(function.get("arguments"))
             piece = ToolCallPiece(0, self._block("call", index), text(call.get("id")), text(function.get("name")))
-            piece.arguments = "" if arguments == "null" else arguments
+            piece.arguments = arguments_text(function.get("arguments"))
             if piece.id or piece.name or piece.arguments:
                 events.append(piece)
         return events

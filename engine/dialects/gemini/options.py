@@ -132,7 +132,8 @@ def _write_thinking(wish: Reasoning, model: str, writing: Writing) -> dict[str, 
         show = True
     if show is not None:
         config["includeThoughts"] = show
-    writing.keep(config, wish.extra)
+    if writing.origin == ORIGIN:
+        config.update(wish.extra)
     return config
 
 

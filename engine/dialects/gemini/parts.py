@@ -202,6 +202,8 @@ def _write_thought(part: Thinking, out: list[dict[str, Any]], writing: Writing) 
 
 def _write_part(part: Part, writing: Writing) -> list[dict[str, Any]]:
     if isinstance(part, Text | Refusal):
+        if not part.text and writing.origin != ORIGIN:
+            return []  # the service refuses a text without any
         written: dict[str, Any] = {"text": part.text}
         if isinstance(part, Text):
             writing.dropped.extend(["cache_control"] if part.cache else [])

@@ -7,8 +7,18 @@ from typing import Any
 
 from engine.dialects.call_ids import CallIds, prefix_of
 from engine.dialects.trees import items, json_tree, mappings, number, others, seconds, text
-from engine.exchange import OutcomeClass, Verdict
-from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Finish, Part, Refusal, Text, ToolCall
+from engine.exchange import OutcomeClass, Usage, Verdict
+from engine.exchange.canonical import (
+    ChatReply,
+    ChatRequest,
+    Choice,
+    Finish,
+    Part,
+    Refusal,
+    Text,
+    ToolCall,
+    carries_output,
+)
 
 from .citations import read_citations, write_citations
 from .errors import error_in, verdict_of
@@ -83,8 +93,19 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     reply.service_tier = tier_name(fields(tree.get("usageMetadata")).get("serviceTier"))
     reply.extra = others(tree, _READ | SDK_ONLY)
     ids = CallIds(prefix_of(ORIGIN, reply.id))
-    reply.choices = [_read_candidate(fields(candidate), ids) for candidate in candidates]
+    told = [fields(candidate) for candidate in candidates]
+    reply.choices = [_read_candidate(candidate, ids) for candidate in told]
+    if all(choice.finish == "error" and not any(map(carries_output, choice.parts)) for choice in reply.choices):
+        return broken(told[0], usage)
     return reply
+
+
+def broken(candidate: dict[str, Any], usage: Usage | None) -> Verdict:
+    """The verdict on an answer of which nothing came but the reason why: a call that cannot be read, say."""
+    reason = finish_name(candidate.get("finishReason")) or ""
+    message = text(candidate.get("finishMessage"))
+    detail = f"the answer ended without any output: {reason}" + (f": {message}" if message else "")
+    return Verdict(OutcomeClass.GARBLED, code=reason, message=message, detail=detail, usage=usage)
 
 
 def refused(tree: dict[str, Any]) -> Verdict | None:

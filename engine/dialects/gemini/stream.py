@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from engine.dialects.call_ids import CallIds, prefix_of
 from engine.dialects.sse import Splitter, payload
 from engine.dialects.trees import count, items, json_text, json_tree, mappings, text
-from engine.exchange.canonical import Citation, Media, Opaque, Part, Text, Thinking, ToolCall
+from engine.exchange.canonical import Citation, Media, Opaque, Part, Text, Thinking, ToolCall, carries_output
 from engine.exchange.events import (
     Began,
     Ended,
@@ -34,7 +34,7 @@ from .errors import error_in, verdict_of
 from .json_array import Objects
 from .names import ORIGIN, fields
 from .parts import read_part
-from .reply import SDK_ONLY, created, finish_name, finish_of, read_logprobs, refused
+from .reply import SDK_ONLY, broken, created, finish_name, finish_of, read_logprobs, refused
 from .request import tier_name
 from .usage import read_usage
 
@@ -126,6 +126,9 @@ class Reader:
             answer.note(candidate)
             name = finish_name(candidate.get("finishReason"))
             finish = finish_of(name, answer.called)
+            if finish == "error" and not answer.told:
+                yield Failed(broken(candidate, read_usage(tree.get("usageMetadata"))))
+                return
             if finish is not None:
                 yield from answer.late(index)
                 self._finished = True
@@ -161,6 +164,7 @@ class Answer(Struct):
     blocks: int = 0
     kind: str = ""
     signed: bool = False
+    told: bool = False
     called: bool = False
     call: Call | None = None
     written: dict[int, list[str]] = field(default_factory=dict)
@@ -180,6 +184,7 @@ class Answer(Struct):
             # A signed piece of a text that has begun: the signature waits until the piece is told.
             found.reverse()
         for item in found:
+            self.told = self.told or carries_output(item)
             yield from self._item(item, choice)
 
     def _item(self, part: Part, choice: int) -> Iterator[Event]:
@@ -219,7 +224,7 @@ class Answer(Struct):
                 found: list[Part] = []
                 read_part({"text": "", "thoughtSignature": signature}, found, ids)
                 yield from self._item(found[0], choice)
-            self.called = True
+            self.called = self.told = True
             self.call = Call(self._block(""))
             yield ToolCallPiece(choice, self.call.block, ids.call(text(call.get("id")), name), name)
         if self.call is None:

@@ -34,7 +34,9 @@ def read_usage(raw: Any) -> Usage | None:
 
 
 def _audio(tree: dict[str, Any], name: str) -> int | None:
-    details = map(fields, mappings(tree.get(name)))
+    if name not in tree:
+        return None
+    details = map(fields, mappings(tree[name]))
     return total(*(count(item.get("tokenCount")) for item in details if item.get("modality") in _AUDIO))
 
 

@@ -162,4 +162,3 @@ def _write_thinking(wish: Reasoning, body: dict[str, Any], writing: Writing) -> 
         writing.dropped.append("thinking.budget_tokens")
     if wish.show is False:
         writing.dropped.append("thinking.display")
-    writing.dropped.extend(wish.extra)

@@ -59,7 +59,8 @@ class ItemWriter:
                 return
         role = "user" if message.role == "tool" else message.role
         extra = message.extra if self._own else {}
-        content = [part for part in rest if isinstance(part, Text | Refusal | Media | Opaque) and self._known(part)]
+        sayable = (part for part in rest if isinstance(part, Text | Refusal | Media | Opaque))
+        content: list[Part] = [part for part in sayable if self._known(part)]
         if rest and not content:
             return
         item = {"role": self._roles.get(role, role), "content": _content(content, role, self._own, extra), **extra}
@@ -94,8 +95,9 @@ class ItemWriter:
             self._dropped.append("is_error")
         content: list[Part] = [part for part in result.content if self._known(part)]
         output: Any
-        if all(isinstance(part, Text) and not (self._own and part.extra) for part in content):
-            output = "\n".join(part.text for part in content if isinstance(part, Text))
+        texts = [part for part in content if isinstance(part, Text)]
+        if len(texts) == len(content) and not (self._own and (len(texts) > 1 or any(part.extra for part in texts))):
+            output = "\n".join(part.text for part in texts)
         else:
             output = [write_part(part, "user", self._own) for part in content]
         extra = result.extra if self._own else {}

@@ -215,14 +215,16 @@ class ResponsesReader:
 
     def _said(self, item: _Item, told: dict[str, Any]) -> list[Event]:
         events: list[Event] = []
-        for part, content in enumerate(read_item(told, "")):
+        said = sorted(item.said)  # their numbers are not always those of the parts
+        for place, content in enumerate(read_item(told, "")):
+            part, fresh = (said[place], False) if place < len(said) else (place, True)
             if isinstance(content, Media | Opaque):
                 events.append(WholePart(content, 0, self._block(item, part)))
             elif isinstance(content, Text):
-                if part not in item.said and content.text:
+                if fresh and content.text:
                     events.append(TextPiece(content.text, 0, self._block(item, part)))
                 events.extend(self._cite(item, part, content.citations[item.cited.get(part, 0) :]))
-            elif isinstance(content, Refusal) and part not in item.said:
+            elif isinstance(content, Refusal) and fresh:
                 self._refused = True
                 events.append(RefusalPiece(content.text, 0, self._block(item, part)))
         return events

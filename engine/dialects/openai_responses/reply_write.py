@@ -36,7 +36,9 @@ def write_reply(reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
         hang_logprobs(output, choice.logprobs)
     body["output"] = output
     refused = any(isinstance(part, Refusal) for part in parts)
-    close(body, choice.finish if choice is not None else None, refused, reply.usage)
+    close(body, choice.finish if choice is not None else None, refused)
+    if reply.usage is not None:
+        body["usage"] = write_usage(reply.usage, own)
     if reply.service_tier is not None:
         body["service_tier"] = reply.service_tier
     if own:
@@ -85,7 +87,7 @@ def _instructions(asked: ChatRequest) -> str | None:
     return "".join(part.text for part in first.parts if isinstance(part, Text))
 
 
-def close(body: dict[str, Any], finish: Finish | None, refused: bool, usage: Usage | None) -> None:
+def close(body: dict[str, Any], finish: Finish | None, refused: bool) -> None:
     """Say in ``body`` how the response ended."""
     body["status"] = "completed"
     reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(finish or "")
@@ -93,22 +95,22 @@ def close(body: dict[str, Any], finish: Finish | None, refused: bool, usage: Usa
         reason = "content_filter"
     if reason is not None:
         body["status"], body["incomplete_details"] = "incomplete", {"reason": reason}
-    if usage is not None:
-        body["usage"] = write_usage(usage)
 
 
-def write_usage(usage: Usage) -> dict[str, Any]:
-    """The usage object. Clients reckon with the numbers it always had, so that an unknown one of them is a zero."""
-    into = {"cached_tokens": usage.cached or 0}
-    if usage.cache_write is not None:
-        into["cache_write_tokens"] = usage.cache_write
-    return {
-        "input_tokens": usage.input or 0,
-        "input_tokens_details": into,
-        "output_tokens": usage.output or 0,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning or 0},
-        "total_tokens": (usage.input or 0) + (usage.output or 0),
-    }
+def write_usage(usage: Usage, own: bool) -> dict[str, Any]:
+    """The usage object. Clients of this protocol reckon with all its numbers, so that an unknown one is a zero.
+
+    Only what came from this protocol stays as it came.
+    """
+    into = _counts(own, cached_tokens=usage.cached, cache_write_tokens=usage.cache_write)
+    out = _counts(own, reasoning_tokens=usage.reasoning)
+    told: dict[str, Any] = _counts(own, input_tokens=usage.input, output_tokens=usage.output)
+    told.update(input_tokens_details=into, output_tokens_details=out)
+    return {**told, "total_tokens": (usage.input or 0) + (usage.output or 0)}
+
+
+def _counts(own: bool, **counts: int | None) -> dict[str, int]:
+    return {name: value or 0 for name, value in counts.items() if value is not None or not own}
 
 
 def output_items(parts: list[Part], seed: str, own: bool) -> list[dict[str, Any]]:

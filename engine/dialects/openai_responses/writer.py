@@ -30,7 +30,7 @@ from engine.exchange.events import (
 )
 
 from .names import NAME
-from .reply_write import close, envelope, image_item
+from .reply_write import close, envelope, image_item, write_usage
 from .written import Call, Said, Thought
 
 _encode = msgspec.json.encode
@@ -174,5 +174,7 @@ class ResponsesWriter:
         self._close_thought()
         for call in self._calls.values():
             call.close()
-        close(self._response, self._finish, self._refused, self._usage)
+        close(self._response, self._finish, self._refused)
+        if self._usage is not None:
+            self._response["usage"] = write_usage(self._usage, False)
         self.emit(f"response.{self._response['status']}", response=self._response)

@@ -125,6 +125,16 @@ def test_a_stream_that_breaks_off_is_a_failure_unless_the_answer_had_ended() -> 
     assert failure.outcome_class is OutcomeClass.GARBLED
 
 
+def test_a_stream_that_is_nothing_but_a_refusal_can_fail_over() -> None:
+    told = b'data: {"type":"message_start","message":{"id":"m"}}\n\n'
+    told += b'data: {"type":"message_delta","delta":{"stop_reason":"refusal"}}\n\ndata: {"type":"message_stop"}\n\n'
+    stream = LINK.stream(call(ASK, stream=True), lambda _: None)
+    assert stream.feed(told) == b""
+    tail, failure = stream.finish()
+    assert tail == b""
+    assert failure.outcome_class is OutcomeClass.CONTENT_REFUSED
+
+
 def test_a_whole_reply_is_told_as_a_stream() -> None:
     told = cassette(NAME, "cache-write-and-read")
     verdict, body = LINK.replay(call(ASK, stream=True), told.header, told.body)

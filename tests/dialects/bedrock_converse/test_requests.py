@@ -265,6 +265,8 @@ def test_thinking_by_the_models_maker() -> None:
     assert more("anthropic.claude-opus-5", effort="max") == ({"thinking": {"type": "adaptive"}}, {"effort": "max"}, [])
     enabled = {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}}
     assert more(NOVA, effort="xhigh") == (enabled, None, [])
+    assert more(NOVA, budget=20000) == (enabled, None, [])
+    assert more("openai.gpt-oss-120b-1:0", enabled=True) == ({"reasoning_effort": "medium"}, None, [])
     assert more(NOVA, enabled=False) == ({"reasoningConfig": {"type": "disabled"}}, None, [])
     assert more("openai.gpt-oss-120b-1:0", effort="minimal") == ({"reasoning_effort": "low"}, None, [])
     assert more("qwen.qwen3-32b-v1:0", effort="high") == ({"reasoning_config": "high"}, None, [])

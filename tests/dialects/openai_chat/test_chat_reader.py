@@ -21,6 +21,7 @@ from ..recordings import cassette
 CHAT = OpenAIChat().chat
 assert CHAT is not None
 NAME = "openai-chat"
+RECORDED = "openai-chat-recorded"
 
 
 def sse(*chunks: Any) -> bytes:
@@ -58,7 +59,7 @@ def calls(*entries: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def recorded(name: str) -> list[Event]:
-    return events(CHAT, [cassette(NAME, name).body])  # type: ignore[arg-type]
+    return events(CHAT, [cassette(RECORDED, name).body])  # type: ignore[arg-type]
 
 
 def test_a_whole_stream() -> None:
@@ -231,7 +232,7 @@ def test_what_changes_with_every_chunk_is_not_told() -> None:
         (sse({"choices": [{"delta": {}, "error": {"code": 502}}]}), "server_error"),
         (sse(chunk("error", content="a")), "server_error"),
         (b'event: error\ndata: {"message": "broken"}\n\n', "server_error"),
-        (cassette(NAME, "error-in-stream").body, "invalid_request"),
+        (cassette(RECORDED, "error-in-stream").body, "invalid_request"),
     ],
 )
 def test_failures_inside(data: bytes, outcome: str) -> None:
@@ -241,7 +242,7 @@ def test_failures_inside(data: bytes, outcome: str) -> None:
 
 
 def test_only_the_marker_is_the_end() -> None:
-    body = cassette(NAME, "no-finish-stream").body
+    body = cassette(RECORDED, "no-finish-stream").body
     found = events(CHAT, [body])  # type: ignore[arg-type]
     assert isinstance(found[-1], Ended)
     assert not any(isinstance(event, Finished) for event in found)
@@ -274,7 +275,7 @@ STREAMS = [
 @settings(max_examples=25)
 @given(cuts=CUTS)
 def test_recorded_streams_in_any_pieces(name: str, cuts: list[int]) -> None:
-    body = cassette(NAME, name).body
+    body = cassette(RECORDED, name).body
     whole = added(recorded(name), NAME).reply()
     if b"[DONE]" not in body:
         body += b"data: [DONE]\n\n"

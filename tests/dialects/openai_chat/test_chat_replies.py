@@ -43,7 +43,7 @@ def read(body: bytes) -> ChatReply:
 
 
 def recorded(name: str) -> ChatReply:
-    return read(cassette("openai-chat", name).body)
+    return read(cassette("openai-chat-recorded", name).body)
 
 
 def choice(finish: str = "stop", **message: Any) -> Choice:
@@ -89,7 +89,7 @@ def test_signed_thoughts_can_be_sent_back() -> None:
     assert isinstance(thought, Thinking)
     assert thought.signature == "signature_REDACTED_1"
     assert isinstance(call, ToolCall)
-    asked = CHAT.read_request(cassette("openai-chat", "signed-thoughts-back").request)
+    asked = CHAT.read_request(cassette("openai-chat-recorded", "signed-thoughts-back").request)
     back = next(part for message in asked.messages for part in message.parts if isinstance(part, Thinking))
     assert (back.text, back.signature) == (thought.text, thought.signature)
     message = write(Thinking("a", signature="s"), Thinking(redacted="x"), ToolCall("c", "f", "[]"))["message"]
@@ -182,7 +182,7 @@ def test_what_is_no_reply(body: bytes, outcome: str, words: str) -> None:
 
 
 def test_a_filter_says_so_in_a_success() -> None:
-    assert verdict(cassette("openai-chat", "filtered").body).outcome_class is OutcomeClass.CONTENT_REFUSED
+    assert verdict(cassette("openai-chat-recorded", "filtered").body).outcome_class is OutcomeClass.CONTENT_REFUSED
 
 
 def test_audio_and_images_are_parts() -> None:

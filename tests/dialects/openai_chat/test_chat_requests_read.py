@@ -366,7 +366,7 @@ def test_wishes_for_thoughts_in_all_notations(wishes: dict[str, Any], found: Rea
 
 @pytest.mark.parametrize("name", ["signed-thoughts-back", "logprobs", "calls", "logprobs-stream"])
 def test_recorded_requests_come_back_as_they_were(name: str) -> None:
-    body = cassette("openai-chat", name).request
+    body = cassette("openai-chat-recorded", name).request
     asked = CHAT.read_request(body)
     written = CHAT.write_request(asked, shape(body["model"], stream_usage=False))
     assert written.dropped == []

@@ -18,6 +18,7 @@ from ..recordings import cassette
 
 EMBED, RERANK = (OpenAIChat().codecs[name] for name in ("embeddings", "rerank"))
 NAME = "openai-chat"
+RECORDED = "openai-chat-recorded"
 
 
 @pytest.mark.parametrize(
@@ -53,12 +54,12 @@ def test_a_request_for_vectors_there_and_back() -> None:
 
 
 def test_recorded_vectors() -> None:
-    reply = EMBED.read_reply(cassette(NAME, "vectors").body)
+    reply = EMBED.read_reply(cassette(RECORDED, "vectors").body)
     assert [len(vector) for vector in reply.vectors] == [5, 5]
     assert reply.usage == Usage(input=12)
-    packed = EMBED.read_reply(cassette(NAME, "packed-vectors").body)
+    packed = EMBED.read_reply(cassette(RECORDED, "packed-vectors").body)
     assert isinstance(packed.vectors[0], str)
-    asked = EMBED.read_request(cassette(NAME, "packed-vectors").request)
+    asked = EMBED.read_request(cassette(RECORDED, "packed-vectors").request)
     assert EMBED.write_reply(packed, asked)["data"][0]["embedding"] == packed.vectors[0]
     plain = EMBED.write_reply(packed, EmbedRequest())
     assert len(plain["data"][0]["embedding"]) == 128
@@ -126,10 +127,10 @@ def test_what_is_no_request_for_a_ranking(body: dict[str, Any]) -> None:
 
 
 def test_recorded_rankings() -> None:
-    reply = RERANK.read_reply(cassette(NAME, "ranking").body)
+    reply = RERANK.read_reply(cassette(RECORDED, "ranking").body)
     assert reply.results == [Ranked(0, 0.69140625), Ranked(2, 0.494140625)]
     assert reply.usage == Usage(input=43)
-    negative = RERANK.read_reply(cassette(NAME, "ranking-negative").body)
+    negative = RERANK.read_reply(cassette(RECORDED, "ranking-negative").body)
     assert [ranked.index for ranked in negative.results] == [2, 1, 0]
     assert negative.usage == Usage(input=55)
 
