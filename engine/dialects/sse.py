@@ -9,10 +9,12 @@ MAX_EVENT = 8 * 1024 * 1024
 class Splitter:
     """Cuts a byte stream into whole events, however the bytes are split on the way."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_rest", "_size", "_tail")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
+        self._size = 0
+        self._tail = b""
 
     def feed(self, data: bytes) -> bytes:
         """The whole events so far as one block that ends in a blank line (lines end in LF); the rest is kept.
@@ -20,24 +22,41 @@ class Splitter:
         Between events, and behind the last, there may be further blank lines, with which some services keep a
         connection alive. Raises ``ValueError`` when an event grows beyond :data:`MAX_EVENT`.
         """
-        buffer = self._rest + data if self._rest else data
-        if b"\r" in buffer:
+        if self._rest:
+            seam = self._tail + data
+            if b"\n\n" not in seam and b"\r" not in seam:
+                # An event of megabytes comes in thousands of pieces: only what is new is looked at.
+                self._keep(data, seam)
+                return b""
+            data = b"".join((*self._rest, data))
+            self._rest = []
+            self._size = 0
+        held = b""
+        if b"\r" in data:
             # A CR at the very end may be half of a CRLF: it waits for its other half.
-            held = b"\r" if buffer.endswith(b"\r") else b""
-            buffer = buffer[: len(buffer) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            cut = buffer.rfind(b"\n\n") + 2
-            self._rest = (buffer[cut:] if cut > 1 else buffer) + held
-        else:
-            cut = buffer.rfind(b"\n\n") + 2
-            self._rest = buffer[cut:] if cut > 1 else buffer
-        if len(self._rest) > MAX_EVENT:
-            raise ValueError(f"an event of more than {MAX_EVENT} bytes")
-        return buffer[:cut] if cut > 1 else b""
+            held = b"\r" if data.endswith(b"\r") else b""
+            data = data[: len(data) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        cut = data.rfind(b"\n\n") + 2
+        if cut == 1:
+            cut = 0
+        if held or cut < len(data):
+            rest = data[cut:] + held
+            self._keep(rest, rest)
+        return data[:cut]
 
     def flush(self) -> bytes:
         """What is left when the stream closed: an event whose blank line never came, completed; else nothing."""
-        rest, self._rest = self._rest.strip(b"\r\n"), b""
+        rest = b"".join(self._rest).strip(b"\r\n")
+        self._rest = []
+        self._size = 0
         return rest + b"\n\n" if rest else b""
+
+    def _keep(self, data: bytes, end: bytes) -> None:
+        self._rest.append(data)
+        self._size += len(data)
+        self._tail = end[-2:]
+        if self._size > MAX_EVENT:
+            raise ValueError(f"an event of more than {MAX_EVENT} bytes")
 
 
 def payload(event: bytes) -> bytes:

@@ -302,6 +302,10 @@ class _Connection(asyncio.Protocol):
             self._since = self.loop.time()
             self._transport.resume_reading()
             self._idle.append(self)
+            oldest = self._idle[0]
+            if not oldest.usable():  # what a burst has left behind goes one by one
+                del self._idle[0]
+                oldest.abort()
         else:
             self._transport.abort()
 
@@ -321,6 +325,7 @@ def _place(url: str) -> Place:
 def _head(method: str, place: Place, headers: list[tuple[str, str]], length: int) -> bytes:
     """The request's line and headers. Raises :class:`TransportError` where a value would break out of its line."""
     lines = [f"{method} {place.target} HTTP/1.1", f"host: {place.host}", "user-agent: interlock", "accept: */*"]
+    lines.append("accept-encoding: identity")  # silence would allow any
     lines += [f"{name}: {value}" for name, value in headers]
     lines.append(f"content-length: {length}")
     text = "\r\n".join(lines)

@@ -17,6 +17,7 @@ class HttpxTransport:
     def __init__(self, options: TransportOptions, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._client = httpx.AsyncClient(
             transport=transport,
+            headers={"user-agent": "interlock", "accept-encoding": "identity"},
             proxy=options.proxy,
             verify=trust(options.ca_pem),
             trust_env=False,

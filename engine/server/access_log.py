@@ -35,7 +35,7 @@ class AccessLog:
         self._lines: list[Any] = []
         self._dropped = 0
         self._writing: asyncio.Future[None] | None = None
-        self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self, outcome: Outcome) -> None:
         """Note a routed request."""
@@ -63,17 +63,16 @@ class AccessLog:
             self._dropped += 1
             return
         self._lines.append(line)
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_later(FLUSH, self._start)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH, self._start)
 
     def _start(self) -> None:
         """Hand the lines so far to a thread, one batch at a time."""
         loop = asyncio.get_running_loop()
         if self._writing is not None and not self._writing.done():
-            loop.call_later(FLUSH, self._start)
+            self._timer = loop.call_later(FLUSH, self._start)
             return
-        self._scheduled = False
+        self._timer = None
         self._writing = loop.run_in_executor(None, self._write, self._take())
 
     def _take(self) -> list[Any]:
@@ -90,7 +89,9 @@ class AccessLog:
             self._out.flush()
 
     async def aclose(self) -> None:
-        """Write what is left."""
+        """Write what is left; nothing may be noted after that."""
+        if self._timer is not None:
+            self._timer.cancel()
         if self._writing is not None:
             await self._writing
         await asyncio.to_thread(self._write, self._take())

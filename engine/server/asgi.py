@@ -49,8 +49,8 @@ class App:
             return
         path = scope["path"]
         root = scope.get("root_path")
-        if root and path.startswith(root):
-            path = path[len(root) :]
+        if root and (path + "/").startswith(root.rstrip("/") + "/"):
+            path = path[len(root.rstrip("/")) :]
         stay = self._departures.enter(receive)
         try:
             begun = self._front.begin(scope["method"], path, scope["query_string"], scope["headers"], body)

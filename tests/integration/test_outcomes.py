@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,6 +221,24 @@ def test_a_service_that_cannot_be_connected_to(tmp_path: Path, streamed: bool) -
         assert "127.0.0.1" not in got.error["message"]
 
     play(tmp_path, scenario, scripts={}, providers={"one": {"base_url": "http://127.0.0.1:9/v1"}})
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_through_a_proxy(tmp_path: Path, streamed: bool) -> None:
+    """The upstream stands in for the proxy: it is asked for the whole URL, of a host that nobody here can resolve."""
+    where = "http://models.invalid/one"
+
+    async def scenario(gateway: Gateway, upstream: Upstream) -> None:
+        settings = {"version": 1, "kind": "settings", "name": "server"}
+        settings["upstream"] = {"proxy": f"http://127.0.0.1:{upstream.port}"}
+        (tmp_path / "policies" / "settings.yaml").write_text(json.dumps(settings), encoding="utf-8")
+        assert await gateway.engine.reload() == ()
+        assert (await gateway.ask(chat(streamed))).status == 200
+        assert [(seen.account, seen.path) for seen in upstream.seen] == [(where, "/chat/completions")]
+        assert gateway.outcome.outcome_class == "served"
+
+    provider = {"one": {"base_url": f"{where}/v1"}}
+    play(tmp_path, scenario, scripts={where: served(streamed)}, providers=provider)
 
 
 def test_requests_that_never_reach_a_target(tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ def test_how_replies_end(name: str, make: Any) -> None:
         assert len({id(seen.connection) for seen in upstream.seen}) == (1 if again else 2)
         assert upstream.seen[0].headers["x-one"] == "1"
         assert upstream.seen[0].headers["content-length"] == "2"
+        assert upstream.seen[0].headers["accept-encoding"] == "identity"
+        assert upstream.seen[0].headers["user-agent"] == "interlock"
 
     play(answer, scenario, make)
 
@@ -203,6 +205,19 @@ def test_a_connection_that_idled_long_is_not_used_again(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(transport_http11, "IDLE", 0.01)
     play((PLAIN,), scenario)
+
+
+def test_what_a_burst_has_left_behind_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(transport: Transport, upstream: Upstream, url: str) -> None:
+        await asyncio.gather(*(send(transport, url) for _ in range(10)))
+        assert len(upstream.connections) == 10
+        for _ in range(10):
+            await asyncio.sleep(0.03)
+            await send(transport, url)
+        await until(lambda: len(upstream.connections) == 1)
+
+    monkeypatch.setattr(transport_http11, "IDLE", 0.05)
+    play((0.02, PLAIN), scenario)
 
 
 @pytest.mark.parametrize("more", [b"HTTP/1.1 200 OK\r\n\r\n", b"nonsense"])

@@ -59,6 +59,14 @@ def test_an_event_without_end_is_given_up() -> None:
         splitter.feed(b"x" * MAX_EVENT)
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_an_event_of_megabytes_in_small_pieces_costs_its_size_and_not_its_square(end: bytes) -> None:
+    """Looking at all that is there again with every piece would take minutes for this."""
+    wire = b"data: " + b"x" * (6 * 1024 * 1024) + end + end
+    blocks, rest = split(*(wire[at : at + 500] for at in range(0, len(wire), 500)))
+    assert b"".join(blocks) + rest == wire.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
 @given(st.text("da:x \r\n", max_size=40), st.data())
 def test_the_cuts_make_no_difference(text: str, data: st.DataObject) -> None:
     whole = text.encode()

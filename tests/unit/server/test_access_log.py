@@ -6,6 +6,8 @@ import asyncio
 import io
 import json
 
+import pytest
+
 from engine.executor.reply import Reply
 from engine.server.access_log import AccessLog
 
@@ -42,3 +44,22 @@ def test_the_settings_are_asked_at_every_request() -> None:
 
     asyncio.run(scenario())
     assert [line["path"] for line in lines(out)] == ["/one", "/three"]
+
+
+def test_nothing_is_left_to_do_once_it_is_closed(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's threads end soon after: a batch begun then would fail."""
+    monkeypatch.setattr("engine.server.access_log.FLUSH", 0.01)
+    out = io.BytesIO()
+
+    async def scenario() -> None:
+        log = AccessLog(out)
+        log.aside("GET", "/healthz", 200, 0.5, HEALTHY)
+        await log.aclose()
+        await asyncio.get_running_loop().shutdown_default_executor()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
+    assert len(lines(out)) == 1
+    assert caplog.records == []
