@@ -43,9 +43,7 @@ def init(folder: Path, names: Sequence[str], force: bool) -> int:
         if not name.startswith("schemas/"):
             click.echo(f"  {name}")
     click.echo("  schemas/ (generated; for editors)")
-    for line in to_do:
-        click.echo(line)
-    click.echo("then:")
+    click.echo("\n".join(to_do) + (", then:" if to_do else "now:"))
     click.echo(f"  interlock check{here}")
     if "policies/chat.yaml" in wanted:
         click.echo(f"  interlock explain{here} --model chat")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from engine.cli.app import COMMANDS, cli
@@ -17,6 +19,15 @@ def render_help() -> str:
     for name in COMMANDS:
         command = cli.get_command(root, name)
         assert command is not None
-        context = click.Context(command, parent=root, info_name=name, **settings)
-        sections.append(f"### `interlock {name}`\n\n```text\n{command.get_help(context)}\n```")
+        sections += _sections(command, root, f"interlock {name}", settings)
     return "\n\n".join(sections) + "\n"
+
+
+def _sections(command: click.Command, parent: click.Context, title: str, settings: dict[str, Any]) -> list[str]:
+    """The help of a command, and of the commands below it."""
+    context = click.Context(command, parent=parent, info_name=title.rsplit(" ", 1)[1], **settings)
+    found = [f"### `{title}`\n\n```text\n{command.get_help(context)}\n```"]
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            found += _sections(inner, context, f"{title} {name}", settings)
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -18,8 +19,10 @@ from tables import fields, rules
 import engine
 from engine.cli.app import COMMANDS
 from engine.diagnostics import CODES
+from engine.documents import Folder
 from engine.exchange import RULES, OutcomeClass
 from engine.executor.intake import SURFACES
+from engine.schema import ProviderDoc, validate
 from engine.server.management import ROUTES
 
 _C = OutcomeClass
@@ -104,7 +107,7 @@ def skips() -> str:
 def endpoints() -> str:
     """Every endpoint, the scope it needs, and what it answers."""
     rows = [
-        (f"`POST /v1{path}`", "`use`", f"surface `{surface}`" + ("; streams" if path.endswith("completions") else ""))
+        (f"`POST /v1{path}`", "`use`", f"surface `{surface.name}`" + ("; streams" if surface.streams else ""))
         for path, surface in SURFACES.items()
     ]
     for path, methods in ROUTES.items():
@@ -157,6 +160,34 @@ def targets() -> str:
     return table(("command", "what it does"), [(f"`make {name}`", words) for name, words in found])
 
 
+def catalogue() -> str:
+    """Every shipped provider, and how many there are of each category."""
+    found = [validate(document)[0] for document in Folder(ROOT).load().documents if document.kind == "provider"]
+    providers = [provider for provider in found if isinstance(provider, ProviderDoc)]
+    count = Counter(provider.category for provider in providers)
+    models = sum(len(provider.models) for provider in providers)
+    kinds = ", ".join(f"{count[kind]} {kind}" for kind in ("cloud", "gateway", "local", "specialized"))
+    rows = [
+        (
+            f"[`{provider.name}`]({provider.name}.yaml)",
+            provider.category,
+            ", ".join(f"`{dialect}`" for dialect in (provider.dialect, *provider.also_speaks)),
+            str(len(provider.models)),
+            _signed_in(provider),
+            provider.tier or "",
+        )
+        for provider in providers
+    ]
+    head = ("provider", "category", "speaks", "models", "signs in with", "tier")
+    return f"{len(providers)} providers ({kinds}) with {models} models.\n\n{table(head, rows)}"
+
+
+def _signed_in(provider: ProviderDoc) -> str:
+    secret = provider.auth.secret_ref
+    scheme = getattr(provider.auth, "scheme", "")
+    return f"`{secret.env}`" if secret is not None and secret.env else "" if scheme == "none" else f"scheme `{scheme}`"
+
+
 def replace_part(text: str, name: str, body: str) -> str:
     """``text`` with what stands between the markers of ``name`` replaced by ``body``.
 
@@ -183,7 +214,7 @@ _POLICY_KINDS = ("route", "policy", "key", "settings", "budget", "limit", "invar
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {"commands": commands},
     "CONTRIBUTING.md": {"targets": targets},
-    "providers.d/README.md": {"fields provider": partial(fields, "provider")},
+    "providers.d/README.md": {"catalogue": catalogue, "fields provider": partial(fields, "provider")},
     "policies/README.md": {f"fields {kind}": partial(fields, kind) for kind in _POLICY_KINDS},
     "schemas/README.md": {"rules": rules},
     "engine/cli/README.md": {"help": render_help},

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FEATURES = {"verify", "bedrock", "vertex", "redis", "postgres", "otel"}
+FEATURES = {"verify", "bedrock", "vertex", "entra", "jwt", "prices", "redis", "postgres", "otel"}
 
 
 @pytest.fixture(scope="module")
@@ -100,4 +100,4 @@ def test_runtime_dependencies_are_the_lean_ones(metadata: Message) -> None:
     names = {line.split(";")[0].split(">")[0].split("[")[0].strip() for line in required}
     assert {"uvicorn", "uvloop", "httptools", "msgspec"} <= names
     assert not [line for line in required if line.startswith("uvicorn[")]
-    assert not {"openai", "fastapi", "sqlalchemy", "redis", "botocore"} & names
+    assert not {"openai", "fastapi", "sqlalchemy", "redis", "botocore", "genai-prices"} & names
