@@ -92,6 +92,8 @@ def _styled(value: Any) -> Any:
     if isinstance(value, list):
         return [_styled(inner) for inner in value]
     # What other tools' YAML 1.1 would take for a date, a number or a truth value stands in quotes.
-    if isinstance(value, str) and Resolver().resolve(ScalarNode, value, (True, False)) != _STRING:
-        return DoubleQuotedScalarString(value)
+    if isinstance(value, str):
+        resolver: Any = Resolver()
+        if resolver.resolve(ScalarNode, value, (True, False)) != _STRING:
+            return DoubleQuotedScalarString(value)
     return value

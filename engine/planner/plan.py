@@ -6,9 +6,8 @@ with a reason; where a ``fallback`` has more steps to try, its candidates get an
 
 from __future__ import annotations
 
-from engine.diagnostics import did_you_mean
 from engine.dialects import lacks
-from engine.exchange import FAIL_OVER, RULES, OutcomeClass
+from engine.exchange import FAIL_OVER, OutcomeClass
 from engine.graph import (
     Balance,
     Fallback,
@@ -27,11 +26,9 @@ from engine.graph import (
     matches,
 )
 
+from .endings import nobody, stopped, unroutable
 from .hashing import ranked, score
 from .model import Candidate, Exit, Plan, Request, Skip, View
-
-#: How much of an unknown model's name a message repeats: it comes from the client, and may be as long as a book.
-_SHOWN = 200
 
 
 def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
@@ -41,11 +38,11 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
     """
     route = find_route(graph, request)
     if route is None:
-        return _unroutable(graph, request)
+        return unroutable(graph, request)
     if request.key_routes and not any(matches(pattern, route.name) for pattern in request.key_routes):
         message = f"This key may not use route {route.name!r}; ask for a key that names it under routes."
         stop = OutcomeClass.REJECTED
-        return _stopped(graph, request, route, stop, status=403, code="route_forbidden", message=message)
+        return stopped(graph, request, route, stop, status=403, code="route_forbidden", message=message)
     walk = _Walk(request, view)
     walk.step(route.step)
     if request.no_fallback and len(walk.candidates) > 1:
@@ -73,7 +70,7 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
             request_id=request.request_id,
             fingerprint=graph.fingerprint,
         )
-    return _nobody(graph, request, route, skips, tuple(walk.variants))
+    return nobody(graph, request, route, skips, tuple(walk.variants))
 
 
 def find_route(graph: Graph, request: Request) -> Route | None:
@@ -332,72 +329,3 @@ def _use(step: Step) -> str:
         own = (step.by, step.key)
         below = sorted(f"{weight} {use}" for (weight, _), use in zip(step.members, below, strict=True))
     return repr((own, below))
-
-
-def _stopped(
-    graph: Graph, request: Request, route: Route | None, stop: OutcomeClass, *, status: int, code: str, message: str
-) -> Plan:
-    skips = tuple(Skip(t.id, "rejected", message, "") for t in route.targets) if route else ()
-    return Plan(
-        route=route,
-        skips=skips,
-        stop=stop,
-        status=status,
-        code=code,
-        message=message,
-        request_id=request.request_id,
-        fingerprint=graph.fingerprint,
-    )
-
-
-def _unroutable(graph: Graph, request: Request) -> Plan:
-    model = request.model or ""
-    index = graph.index
-    message = f"No route answers to model {model[:_SHOWN]!r}."
-    if index.find(model):
-        message += " Routes of that name exist, but none of their conditions holds for this request."
-    elif near := did_you_mean(model, index.near(model)):
-        message += f" Did you mean {near!r}?"
-    elif model in graph.routes:
-        message += " A route of that name exists, but its match.model names others."
-    rule = RULES[OutcomeClass.UNROUTABLE]
-    return _stopped(graph, request, None, OutcomeClass.UNROUTABLE, status=rule.status, code=rule.code, message=message)
-
-
-def _nobody(
-    graph: Graph, request: Request, route: Route, skips: tuple[Skip, ...], variants: tuple[tuple[str, str], ...]
-) -> Plan:
-    """No target can serve the request: say which of the reasons the caller, or the operator, can mend."""
-    by_reason = {skip.reason: skip for skip in reversed(skips)}
-    stop, code = OutcomeClass.UNROUTABLE, ""
-    if "credential" in by_reason:
-        stop = OutcomeClass.UNAUTHORIZED
-        message = "No provider of this route has its credential set."
-    elif "conversation" in by_reason and "capability" not in by_reason:
-        stop, code = OutcomeClass.INVALID_REQUEST, "conversation_elsewhere"
-        message = f"Route {route.name!r} does not reach the target that keeps this conversation."
-    elif "context" in by_reason:
-        stop = OutcomeClass.CONTEXT_EXCEEDED
-        message = f"The request is too long for route {route.name!r}: {by_reason['context'].detail}."
-    elif "capability" in by_reason:
-        stop, code = OutcomeClass.INVALID_REQUEST, "unsupported_capability"
-        missing = sorted(
-            {
-                skip.detail.removeprefix("does not support ").removeprefix("its protocol cannot carry ")
-                for skip in skips
-                if skip.reason == "capability"
-            }
-        )
-        message = f"No target of route {route.name!r} supports what this request needs ({'; '.join(missing)})."
-    else:
-        message = f"No step of route {route.name!r} applies to this request."
-    return Plan(
-        route=route,
-        skips=skips,
-        variants=variants,
-        stop=stop,
-        code=code,
-        message=message,
-        request_id=request.request_id,
-        fingerprint=graph.fingerprint,
-    )

@@ -47,8 +47,6 @@ class OpenAIResponses:
                     "logprobs",
                     "n",
                     "presence_penalty",
-                    "reasoning_effort",
-                    "response_format",
                     "seed",
                     "stop",
                 )

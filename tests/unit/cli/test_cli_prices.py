@@ -23,7 +23,7 @@ kind: provider
 name: acme
 dialect: openai-chat
 base_url: https://acme.example/v1
-prices: {provider: groq, version: 0.0.1, as_of: 2026-01-01}   # ours are those of groq
+prices: {provider: groq, version: 0.0.1, as_of: "2026-01-01"}   # ours are those of groq
 models:
   big:
     model: openai/gpt-oss-120b
@@ -68,7 +68,7 @@ def test_sync_rewrites_prices_and_keeps_the_rest(config: Path) -> None:
     text = (config / "providers.d/acme.yaml").read_text("utf-8")
     before, after = PROVIDER.splitlines(), text.splitlines()
     assert [line for line in after if line not in before] == [
-        f"prices: {{provider: groq, version: {PriceList().version}, as_of: {DAY}}}   # ours are those of groq",
+        f'prices: {{provider: groq, version: {PriceList().version}, as_of: "{DAY}"}}   # ours are those of groq',
         "    price: {input: 0.15, output: 0.60, request: 0.5, cached_input: 0.075} # a guess",
         "    price: {input: 0.075, cached_input: 0.0375, output: 0.3}",
     ]
