@@ -207,7 +207,7 @@ def results(server: Server) -> Iterator[dict[str, Result]]:
             answers = peer.answers()
             return Result(answers, peer.closed, time.monotonic() - began)
 
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(64) as pool:
         yield dict(zip(CASES, pool.map(play, CASES.values()), strict=True))
 
 
