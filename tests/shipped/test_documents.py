@@ -28,7 +28,9 @@ STATUS = {
     "overloaded": 503,
 }
 CHAT = {"choices": [{"message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}]}
-REPLY = json.dumps({**CHAT, "data": [{"embedding": [0.5]}]}).encode()
+OLLAMA = {"message": {"role": "assistant", "content": "yes"}, "done": True, "done_reason": "stop"}
+#: An answer in every protocol of the shipped routes at once.
+REPLY = json.dumps({**CHAT, **OLLAMA, "data": [{"embedding": [0.5]}]}).encode()
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 COMPILED = compile_folder(ROOT, environ={})
