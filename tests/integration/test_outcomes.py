@@ -107,7 +107,6 @@ STREAMED: list[tuple[str, Answer]] = [
     ("garbled", stream(START)),
     ("garbled", stream(START, b"data: {nonsense\n\n", DONE)),
     ("garbled", stream(START, STOP, DONE)),
-    ("garbled", whole(200, completion(WORDS))),
     ("content_refused", stream(START, chunk(finish="content_filter"), DONE)),
     ("overloaded", stream(START, event({"error": {"message": WORDS, "type": "overloaded_error"}}))),
     ("rate_limited", whole(200, {"error": {"message": WORDS, "code": "rate_limit_exceeded"}})),

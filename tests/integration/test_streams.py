@@ -51,6 +51,20 @@ NO_OUTPUT = {
 }
 
 
+def test_a_whole_answer_is_told_as_the_stream_that_was_asked_for(tmp_path: Path) -> None:
+    """Some models of some services do not stream."""
+
+    async def scenario(gateway: Gateway, upstream: Upstream) -> None:
+        got = await gateway.ask(chat(True))
+        assert (got.status, got.clean, got.headers["content-type"]) == (200, True, "text/event-stream; charset=utf-8")
+        assert b'"content":"Hello"' in got.body
+        assert got.body.endswith(DONE)
+        assert gateway.outcome.outcome_class == "served"
+        assert gateway.outcome.usage is not None
+
+    play(tmp_path, scenario, scripts={"one": whole(200, completion())})
+
+
 @pytest.mark.parametrize("name", OUTPUT)
 def test_output_commits(tmp_path: Path, name: str) -> None:
     """From here on the client keeps what it got, and no other target is asked."""
