@@ -17,7 +17,7 @@ from .protocol import ChatCodec, Codec, Dialect, EventReader, EventWriter, Writt
 from .registry import dialects
 
 _encode = msgspec.json.encode
-_EVENTS = "text/event-stream; charset=utf-8"
+EVENTS = "text/event-stream; charset=utf-8"
 #: Fields of a canonical request that no override may touch.
 _FIXED = frozenset({"model", "messages", "tools", "stream", "include_usage", "origin"})
 
@@ -64,7 +64,7 @@ class Bridge:
 
     def content_type(self, call: Call, header: Header) -> str:
         """Of the client's dialect."""
-        return _EVENTS if call.stream else "application/json"
+        return EVENTS if call.stream else "application/json"
 
     def _read(self, body: bytes) -> ChatReply | Verdict:
         reply = self._provider.read_reply(body)

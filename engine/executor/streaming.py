@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Literal
 
 from engine.dialects import front
-from engine.dialects.bridge import Whole
+from engine.dialects.bridge import EVENTS, Whole
 from engine.exchange import RULES, Outcome, OutcomeClass, StreamDecoder, Verdict, WireRequest
 from engine.graph import TargetStep
 
@@ -66,7 +66,8 @@ async def stream_attempt(
         return verdict
     decoder, first = started
     pieces = StreamPieces(run, client, step, answer, decoder, first, began)
-    return StreamReply(200, run.served_headers(step, way.link.content_type(run.call, answer.header)), pieces)
+    told = EVENTS if isinstance(decoder, Whole) else way.link.content_type(run.call, answer.header)
+    return StreamReply(200, run.served_headers(step, told), pieces)
 
 
 async def _start(
