@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -74,6 +75,7 @@ class Reloader:
         self._threads = ThreadPoolExecutor(1, "interlock-reload")
         self._one_at_a_time = asyncio.Lock()
         self._dirty = asyncio.Event()
+        self._changed_at = 0.0
         self.counts = Counts()
         self.candidate: Candidate | None = None
         self.on_last_good = False
@@ -110,6 +112,7 @@ class Reloader:
 
     def changed(self) -> None:
         """The files may have changed: look soon. Costs nothing."""
+        self._changed_at = time.monotonic()
         self._dirty.set()
 
     async def reload(self, *, force: bool = False) -> tuple[Diagnostic, ...]:
@@ -145,11 +148,9 @@ class Reloader:
     async def _settle(self) -> None:
         """Wait until the files hold still for a debounce time, within reason."""
         debounce = self._live.current.graph.settings.reload_debounce
-        for _ in range(_DEBOUNCES):
-            self._dirty.clear()
-            await asyncio.sleep(debounce)
-            if not self._dirty.is_set():
-                return
+        latest = time.monotonic() + _DEBOUNCES * debounce
+        while (left := min(self._changed_at + debounce, latest) - time.monotonic()) > 0:  # noqa: ASYNC110 (quiet is no event)
+            await asyncio.sleep(left)
 
     def _known_digests(self, force: bool) -> frozenset[str]:
         known = {self._live.current.digest}

@@ -139,7 +139,7 @@ class Watcher:
     async def _listen(self, paths: Sequence[str], thread: ThreadPoolExecutor) -> None:
         stop = Event()
         events = watchfiles.watch(
-            *paths, watch_filter=self._matters, debounce=100, step=50, recursive=False, stop_event=stop,
+            *paths, watch_filter=self._matters, debounce=50, step=10, recursive=False, stop_event=stop,
             rust_timeout=_LONGEST_WAIT, yield_on_timeout=True,
         )  # fmt: skip
         try:
