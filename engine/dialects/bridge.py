@@ -10,8 +10,9 @@ from msgspec import Raw, structs
 
 from engine.exchange import Call, Header, OutcomeClass, Shape, UncarriedError, Usage, Verdict, WireRequest
 from engine.exchange.canonical import ChatReply, ChatRequest, carries_output
-from engine.exchange.events import Ended, Event, Failed, Finished, Used, events_of, is_output, merged
+from engine.exchange.events import Began, Ended, Event, events_of
 
+from .following import Following, empty
 from .link import JSON, apply_quirks, path_of
 from .protocol import ChatCodec, Codec, Dialect, EventReader, EventWriter, Written
 from .registry import dialects
@@ -45,18 +46,18 @@ class Bridge:
 
     def decode(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
         """See :class:`engine.dialects.link.Link`."""
-        reply = self._read(body)
+        reply = self._read(call, body)
         if isinstance(reply, Verdict):
             return reply, b""
         return _served(reply), _encode(self._client.write_reply(reply, self._asked(call)))
 
     def stream(self, call: Call, header: Header) -> BridgeStream:
         """See :class:`engine.dialects.link.Link`."""
-        return BridgeStream(self._provider.reader(), self._client.writer(self._asked(call)))
+        return BridgeStream(self._provider.reader(), self._client.writer(self._asked(call)), call)
 
     def replay(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
         """See :class:`engine.dialects.link.Link`."""
-        reply = self._read(body)
+        reply = self._read(call, body)
         if isinstance(reply, Verdict):
             return reply, b""
         writer = self._client.writer(self._asked(call))
@@ -66,19 +67,16 @@ class Bridge:
         """Of the client's dialect."""
         return EVENTS if call.stream else "application/json"
 
-    def _read(self, body: bytes) -> ChatReply | Verdict:
+    def _read(self, call: Call, body: bytes) -> ChatReply | Verdict:
         reply = self._provider.read_reply(body)
         if isinstance(reply, Verdict):
             return reply
-        choices = reply.choices
-        if any(carries_output(part) for choice in choices for part in choice.parts):
+        # Clients insist on what some protocols do not say.
+        reply.id = reply.id or call.request_id
+        reply.model = reply.model or call.model
+        if any(carries_output(part) for choice in reply.choices for part in choice.parts):
             return reply
-        if any(choice.finish in ("content_filter", "refusal") for choice in choices):
-            message = "The answer was filtered."
-            return Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message=message, usage=reply.usage)
-        if any(choice.finish in ("length", "pause") for choice in choices):
-            return reply
-        return Verdict(OutcomeClass.GARBLED, detail="a success without any output", usage=reply.usage)
+        return empty([choice.finish for choice in reply.choices], reply.usage) or reply
 
     def _asked(self, call: Call) -> ChatRequest:
         if call.canonical is None:
@@ -152,75 +150,42 @@ class Whole:
         return b"", None
 
 
-class BridgeStream:
+class BridgeStream(Following):
     """Reads one protocol's stream and writes another's.
 
     Start-up events are held back as events, so that what a client sees first is written at the commit point.
     """
 
-    __slots__ = (
-        "_filtered",
-        "_finished",
-        "_held",
-        "_reader",
-        "_writer",
-        "committed",
-        "ended",
-        "failure",
-        "usage",
-    )
-
-    conversation = ""
     #: Start-up events that are held back at most.
     MAX_HELD = 10_000
 
-    def __init__(self, reader: EventReader, writer: EventWriter) -> None:
-        self.committed = False
-        self.ended = False
-        self.failure: Verdict | None = None
-        self.usage: Usage | None = None
+    def __init__(self, reader: EventReader, writer: EventWriter, call: Call | None = None) -> None:
+        super().__init__()
+        self._call = call
         self._reader = reader
-        self._writer = writer
+        self._write = writer.write
         self._held: list[Event] = []
-        self._finished = False
-        self._filtered = False
 
-    def feed(self, data: bytes) -> bytes:
-        """See :class:`engine.exchange.StreamDecoder`."""
-        if self.ended or self.failure is not None:
-            return b""
-        try:
-            return self._take(self._reader.feed(data))
-        except ValueError as problem:
-            self.failure = Verdict(OutcomeClass.GARBLED, detail=str(problem)[:500])
-            return b""
+    def _take(self, data: bytes) -> bytes:
+        return self._written(self._reader.feed(data))
 
-    def finish(self) -> tuple[bytes, Verdict | None]:
-        """See :class:`engine.exchange.StreamDecoder`."""
-        tail = b""
-        if not self.ended and self.failure is None:
-            try:
-                tail = self._take(self._reader.finish())
-            except ValueError as problem:
-                self.failure = Verdict(OutcomeClass.GARBLED, detail=str(problem)[:500])
-        if self.failure is not None:
-            return tail, self.failure
-        if not self.ended and not self._finished:
-            return tail, Verdict(OutcomeClass.GARBLED, detail="the stream closed without its end marker")
-        if not self.committed:
-            if self._filtered:
-                message = "The answer was filtered."
-                return b"", Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message=message)
-            if not self._finished:
-                return b"", Verdict(OutcomeClass.GARBLED, detail="a stream without any output")
-            held, self._held = self._held, []
-            tail = b"".join(map(self._writer.write, held))
-        if not self.ended:
-            self.ended = True
-            tail += self._writer.write(Ended())
-        return tail, None
+    def _rest(self) -> bytes:
+        return self._written(self._reader.finish())
 
-    def _take(self, events: list[Event]) -> bytes:
+    def _release(self) -> bytes:
+        held, self._held = self._held, []
+        return b"".join(map(self._write, held))
+
+    def _end(self) -> bytes:
+        return b"" if self._finish is None else self._write(Ended())
+
+    def _note(self, event: Event) -> None:
+        super()._note(event)
+        if self._call is not None and isinstance(event, Began):
+            event.id = event.id or self._call.request_id
+            event.model = event.model or self._call.model
+
+    def _written(self, events: list[Event]) -> bytes:
         out: list[bytes] = []
         for event in events:
             if self.ended:
@@ -230,27 +195,13 @@ class BridgeStream:
                 break
             if self.committed:
                 if self._held:
-                    out.extend(map(self._writer.write, self._held))
-                    self._held = []
-                out.append(self._writer.write(event))
+                    out.append(self._release())
+                out.append(self._write(event))
             else:
                 self._held.append(event)
                 if len(self._held) > self.MAX_HELD:
                     self.failure = Verdict(OutcomeClass.GARBLED, detail=f"{self.MAX_HELD} events without any output")
         return b"".join(out)
-
-    def _note(self, event: Event) -> None:
-        if isinstance(event, Failed):
-            self.failure = event.verdict
-        elif isinstance(event, Ended):
-            self.ended = True
-        elif isinstance(event, Used):
-            self.usage = merged(self.usage, event.usage)
-        elif isinstance(event, Finished):
-            self._finished = True
-            self._filtered = event.finish in ("content_filter", "refusal")
-        elif not self.committed:
-            self.committed = is_output(event)
 
 
 #: Fields that name what only the service holds that keeps it; an answer without it would be another.

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from engine.exchange import Call, Header, OutcomeClass, Shape, StreamDecoder, Usage, Verdict, WireRequest
-from engine.exchange.events import Began, Ended, Event, Failed, Finished, Used, is_output, merged
+from engine.exchange import Call, Header, OutcomeClass, Shape, StreamDecoder, Verdict, WireRequest
+from engine.exchange.events import Began, Event
 
 from .bridge import Bridge
+from .following import Following
 from .protocol import Dialect, Front
 from .sse import Splitter, payload
 
@@ -44,7 +45,7 @@ class FrameReader(Protocol):
         """What one event means; ``name`` is its ``event`` field, ``data`` not empty. Raises ``ValueError``."""
 
 
-class Relay:
+class Relay(Following):
     """Follows a stream of server-sent events by a dialect's own reader, and relays it byte for byte.
 
     ``ending`` is what a client still must see where the upstream closed after a finish without its end marker; a
@@ -52,73 +53,31 @@ class Relay:
     the reply's id.
     """
 
-    __slots__ = (
-        "_ending",
-        "_filtered",
-        "_finished",
-        "_held",
-        "_keeps",
-        "_reader",
-        "_splitter",
-        "committed",
-        "conversation",
-        "ended",
-        "failure",
-        "usage",
-    )
-
     #: Bytes of start-up events that are held back before the commit point.
     MAX_HELD = 1024 * 1024
 
     def __init__(self, reader: FrameReader, ending: bytes | None = None, *, keeps: bool = False) -> None:
-        self.committed = False
-        self.ended = False
-        self.failure: Verdict | None = None
-        self.usage: Usage | None = None
-        self.conversation = ""
+        super().__init__()
         self._keeps = keeps
         self._reader = reader
         self._ending = ending
         self._splitter = Splitter()
         self._held = b""
-        self._finished = False
-        self._filtered = False
 
-    def feed(self, data: bytes) -> bytes:
-        """See :class:`engine.exchange.StreamDecoder`."""
-        if self.ended or self.failure is not None:
-            return b""
-        try:
-            return self._relay(self._splitter.feed(data))
-        except ValueError as problem:
-            self.failure = Verdict(OutcomeClass.GARBLED, detail=str(problem)[:500])
-            return b""
+    def _take(self, data: bytes) -> bytes:
+        return self._relayed(self._splitter.feed(data))
 
-    def finish(self) -> tuple[bytes, Verdict | None]:
-        """See :class:`engine.exchange.StreamDecoder`."""
-        tail = b""
-        if not self.ended and self.failure is None:
-            try:
-                tail = self._relay(self._splitter.flush())
-            except ValueError as problem:
-                self.failure = Verdict(OutcomeClass.GARBLED, detail=str(problem)[:500])
-        if self.failure is not None:
-            return tail, self.failure
-        if not self.ended and (self._ending is None or not self._finished):
-            return tail, Verdict(OutcomeClass.GARBLED, detail="the stream closed without its end marker")
-        if not self.committed:
-            if self._filtered:
-                message = "The answer was filtered."
-                return b"", Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message=message)
-            if not self._finished:
-                return b"", Verdict(OutcomeClass.GARBLED, detail="a stream without any output")
-            tail, self._held = self._held + tail, b""
-        if not self.ended:
-            self.ended = True
-            tail += self._ending or b""
-        return tail, None
+    def _rest(self) -> bytes:
+        return self._relayed(self._splitter.flush())
 
-    def _relay(self, block: bytes) -> bytes:
+    def _release(self) -> bytes:
+        held, self._held = self._held, b""
+        return held
+
+    def _end(self) -> bytes | None:
+        return self._ending
+
+    def _relayed(self, block: bytes) -> bytes:
         start = 0
         while start < len(block) and not self.ended and self.failure is None:
             end = block.index(b"\n\n", start) + 2
@@ -130,29 +89,17 @@ class Relay:
             if self.failure is None:
                 start = end
         block = block[:start]
-        if not self.committed:
-            self._held += block
-            if len(self._held) > self.MAX_HELD:
-                self.failure = Verdict(OutcomeClass.GARBLED, detail=f"over {self.MAX_HELD} bytes without any output")
-            return b""
-        if self._held:
-            block, self._held = self._held + block, b""
-        return block
+        if self.committed:
+            return self._release() + block if self._held else block
+        self._held += block
+        if len(self._held) > self.MAX_HELD:
+            self.failure = Verdict(OutcomeClass.GARBLED, detail=f"over {self.MAX_HELD} bytes without any output")
+        return b""
 
     def _note(self, event: Event) -> None:
-        if isinstance(event, Failed):
-            self.failure = event.verdict
-        elif isinstance(event, Ended):
-            self.ended = True
-        elif isinstance(event, Used):
-            self.usage = merged(self.usage, event.usage)
-        elif isinstance(event, Began):
-            self.conversation = event.id if self._keeps else ""
-        elif isinstance(event, Finished):
-            self._finished = True
-            self._filtered = event.finish in ("content_filter", "refusal")
-        elif not self.committed:
-            self.committed = is_output(event)
+        super()._note(event)
+        if self._keeps and isinstance(event, Began):
+            self.conversation = event.id or self.conversation
 
 
 def name_of(event: bytes) -> str:
