@@ -99,7 +99,12 @@ def test_no_two_cassettes_show_the_same_case() -> None:
 
 
 def test_what_was_recorded_elsewhere_is_named_in_the_notice_and_nothing_else() -> None:
-    for notice in FOLDER.glob("openai-chat/NOTICE"):
-        named = {line.split()[0] for line in notice.read_text(encoding="utf-8").splitlines() if line.startswith("    ")}
+    notices = list(FOLDER.glob("*/NOTICE"))
+    assert {notice.parent for notice in notices} == {file.parent for file in FOLDER.glob("*/*.*")} - {FOLDER / "LICENSES"}
+    for notice in notices:
+        lines = [line.strip() for line in notice.read_text(encoding="utf-8").splitlines() if line.startswith("    ")]
+        named = {line.split()[0].rstrip(":") for line in lines if not line.startswith("Copyright")}
+        there = {path.name for path in notice.parent.iterdir()}
         assert named
-        assert all((notice.parent / f"{name}.yaml").exists() for name in named)
+        assert [name for name in named if not {name, f"{name}.yaml"} & there] == []
+        assert {name for name in there if name.endswith(".json")} <= named
