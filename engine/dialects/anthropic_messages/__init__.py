@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from engine.dialects.discovery import ANTHROPIC
+from engine.dialects.functions import ChatFunctions
 from engine.dialects.link import JSON, path_of, spliced
 from engine.dialects.protocol import ChatCodec, Codec, EventReader, EventWriter, Written
 from engine.dialects.registry import dialect
@@ -40,32 +41,8 @@ _END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _encode = msgspec.json.encode
 
 
-class Chat:
-    """Messages, both ways."""
-
-    def read_request(self, body: dict[str, Any]) -> ChatRequest:
-        """See :func:`engine.dialects.anthropic_messages.request_read.read_request`."""
-        return read_request(body)
-
-    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
-        """See :func:`engine.dialects.anthropic_messages.request_write.write_request`."""
-        return write_request(request, shape)
-
-    def read_reply(self, body: bytes) -> ChatReply | Verdict:
-        """See :func:`engine.dialects.anthropic_messages.reply.read_reply`."""
-        return read_reply(body)
-
-    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
-        """See :func:`engine.dialects.anthropic_messages.reply.write_reply`."""
-        return write_reply(reply, asked)
-
-    def reader(self) -> EventReader:
-        """A :class:`Reader`."""
-        return Reader()
-
-    def writer(self, asked: ChatRequest) -> EventWriter:
-        """A :class:`Writer`."""
-        return Writer(asked)
+#: Chat, both ways.
+CHAT = ChatFunctions(read_request, write_request, read_reply, write_reply, Reader, Writer)
 
 
 @dialect("anthropic-messages")
@@ -99,7 +76,7 @@ class AnthropicMessages:
         }
     )
     id_header = "request-id"
-    chat: ChatCodec | None = Chat()
+    chat: ChatCodec | None = CHAT
     codecs: Mapping[str, Codec] = MappingProxyType({})
 
     def path(self, kind: str, model: str, stream: bool) -> str:
