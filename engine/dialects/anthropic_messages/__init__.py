@@ -17,11 +17,10 @@ from msgspec import Raw
 from engine.dialects.discovery import ANTHROPIC
 from engine.dialects.functions import ChatFunctions
 from engine.dialects.link import JSON, path_of, spliced
-from engine.dialects.protocol import ChatCodec, Codec, EventReader, EventWriter, Written
+from engine.dialects.protocol import ChatCodec, Codec
 from engine.dialects.registry import dialect
 from engine.dialects.splice import Relay
 from engine.exchange import Call, Header, Shape, StreamDecoder, Verdict, WireRequest
-from engine.exchange.canonical import ChatReply, ChatRequest
 
 from . import errors
 from .decode import decode_reply

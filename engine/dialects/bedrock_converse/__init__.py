@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import quote
 
 from engine.dialects.discovery import Discovery
 from engine.dialects.functions import ChatFunctions
-from engine.dialects.protocol import ChatCodec, Codec, EventReader, Written
+from engine.dialects.protocol import ChatCodec, Codec
 from engine.dialects.registry import dialect
-from engine.exchange import Header, Shape, Verdict
-from engine.exchange.canonical import ChatReply, ChatRequest
+from engine.exchange import Header, Verdict
 
 from . import errors
 from .reply import read_reply, write_reply

@@ -14,10 +14,9 @@ import msgspec
 from engine.dialects.discovery import COHERE
 from engine.dialects.functions import ChatFunctions
 from engine.dialects.link import JSON, path_of, spliced
-from engine.dialects.protocol import ChatCodec, Codec, Written
+from engine.dialects.protocol import ChatCodec, Codec
 from engine.dialects.registry import dialect
 from engine.exchange import Call, Header, OutcomeClass, Shape, StreamDecoder, Verdict, WireRequest
-from engine.exchange.canonical import ChatReply, ChatRequest
 
 from .embed import Embeddings
 from .errors import classify

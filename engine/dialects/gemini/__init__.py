@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from engine.dialects.discovery import GEMINI
 from engine.dialects.functions import ChatFunctions
-from engine.dialects.protocol import ChatCodec, Codec, Written
+from engine.dialects.protocol import ChatCodec, Codec
 from engine.dialects.registry import dialect
-from engine.exchange import Header, Shape, Verdict
-from engine.exchange.canonical import ChatReply, ChatRequest
+from engine.exchange import Header, Verdict
 
 from .embed import Embeddings
 from .errors import classify
