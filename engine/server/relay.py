@@ -83,6 +83,7 @@ def _inboxes(asked: Asked) -> list[Inbox]:
             inbox = Inbox.of(inbox_path(provider.name, provider.queue_file))
             allowed[id(inbox)] = inbox
     if providers and not allowed:
-        message = "Answering needs the token of the provider, or a key with the scope admin."
+        token, key = "the token of the provider (its auth.secret)", "a key with the scope admin"
+        message = f"This is neither {token} nor {key}." if given else f"Answering needs {token}, or {key}."
         raise DeniedError(401, "invalid_token", message)
     return list(allowed.values())
