@@ -70,7 +70,9 @@ def nobody(
         )
         message = f"No target of route {route.name!r} supports what this request needs ({'; '.join(missing)})."
         if "conversation" in missing:
-            message += " A conversation that a provider keeps (previous_response_id) goes on there only: send all of it."
+            message += (
+                " A conversation that a provider keeps (previous_response_id) goes on there only: send all of it."
+            )
     else:
         message = f"No step of route {route.name!r} applies to this request."
     return Plan(
