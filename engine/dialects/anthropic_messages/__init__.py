@@ -109,11 +109,11 @@ class AnthropicMessages:
 
     def decode(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
         """See :func:`engine.dialects.anthropic_messages.decode.decode_reply`."""
-        return decode_reply(call.kind, body), body
+        return decode_reply(call.kind, body, keeps=_keeps(call)), body
 
     def stream(self, call: Call, header: Header) -> StreamDecoder:
         """A decoder that relays byte for byte."""
-        return Relay(Reader(), _END)
+        return Relay(Reader(), _END, keeps=_keeps(call))
 
     def error_body(self, status: int, error: Mapping[str, Any], request_id: str) -> bytes:
         """``{"type": "error", "error": {...}, "request_id": ...}``."""
@@ -122,3 +122,8 @@ class AnthropicMessages:
     def error_event(self, status: int, error: Mapping[str, Any], request_id: str) -> bytes:
         """``event: error``, which Anthropic's SDKs raise."""
         return errors.error_event(status, error, request_id)
+
+
+def _keeps(call: Call) -> bool:
+    """Whether the upstream is to keep the conversation (the beta of message threads)."""
+    return call.body is not None and "thread" in call.body
