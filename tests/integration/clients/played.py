@@ -11,7 +11,7 @@ import yaml
 
 from ...dialects.bedrock_converse.wire import exception
 from ...dialects.recordings import CASSETTES, cassette
-from ..upstream import LAST, STREAM_HEAD, Answer, Seen, ThreadedUpstream, head, piece, whole
+from ..upstream import LAST, Answer, Seen, ThreadedUpstream, head, piece, whole
 from .told import DIALECTS, Dialect
 from .wires import pieces, results
 
@@ -57,6 +57,8 @@ class Played(ThreadedUpstream):
         if dialect == "bedrock-converse":
             scene = unquote(seen.path.split("/")[2])
         streamed = bool(body.get("stream")) or "tream" in seen.path.rpartition("/")[2]
+        if seen.path.endswith("/count_tokens"):
+            return whole(200, _counted())
         if scene.isdecimal():
             return refusal(dialect, int(scene))
         if scene == "too-long":
@@ -78,6 +80,10 @@ class Played(ThreadedUpstream):
         if scene == "broken":
             return (opening, *begun, self.gate.is_set, piece(broken(dialect)), LAST)
         return (opening, *begun, self.gate.is_set, *(piece(part) for part in parts[middle:]), LAST)
+
+
+def _counted() -> bytes:
+    return cassette("anthropic-messages", "count-tokens").body
 
 
 def recording(dialect: str, name: str) -> bytes:

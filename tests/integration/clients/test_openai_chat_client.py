@@ -147,12 +147,12 @@ def test_errors(
 
 
 def test_an_error_inside_a_stream(sdk: OpenAI, dialect: str) -> None:
-    got = ""
+    got: list[str] = []
+    stream = sdk.chat.completions.create(model=f"{dialect}.broken", messages=HELLO, stream=True)
     with pytest.raises(openai.APIError) as caught:
-        for chunk in sdk.chat.completions.create(model=f"{dialect}.broken", messages=HELLO, stream=True):
-            got += chunk.choices[0].delta.content or ""
-    assert DIALECTS[dialect].text_stream.text.startswith(got[:3])
-    assert got
+        got.extend(chunk.choices[0].delta.content or "" for chunk in stream)
+    assert DIALECTS[dialect].text_stream.text.startswith("".join(got)[:3])
+    assert "".join(got)
     assert INNER not in str(caught.value)
     assert caught.value.type in ("upstream_error", "rate_limit_error")
 

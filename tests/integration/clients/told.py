@@ -196,7 +196,7 @@ DIALECTS: dict[str, Dialect] = {
             0,
             200,
         ),
-        Told("raw-thoughts-stream", "Sure! Here’s a quick count:", "5", "We simply count", (), 75, 46, 0, 0, 20),
+        Told("raw-thoughts-stream", "Sure! Here", "5", "We simply count", (), 75, 46, 0, 0, 20),
         _called("three-calls", [("dice_roll", {})] * 3, input=303, output=272, cached=128, reasoning=257),
         _called("two-calls-stream", _LABELS, input=160, output=49, model="gpt-5.4"),
         "structured",
