@@ -30,7 +30,6 @@ class Told:
     cached: int = 0
     written: int = 0
     reasoning: int = 0
-    model: str = ""
 
 
 def _called(recording: str, calls: Calls, text: str = "", thought: str = "", **counts: Any) -> Told:
@@ -96,8 +95,8 @@ _SEATTLE = (
 
 DIALECTS: dict[str, Dialect] = {
     "anthropic-messages": Dialect(
-        Told("cache-write-and-read", "391", "391", "391", (), 1453, 13, 0, 1425, 7, "claude-sonnet-4-6"),
-        Told("cached-stream", "391", "391", "391", (), 1453, 13, 1425, 0, 7, "claude-sonnet-4-6"),
+        Told("cache-write-and-read", "391", "391", "391", (), 1453, 13, 0, 1425, 7),
+        Told("cached-stream", "391", "391", "391", (), 1453, 13, 1425, 0, 7),
         _called("three-calls", _SEARCHES, "I'll execute all 3 parallel searches", input=914, output=169),
         _called(
             "parallel-tools-stream",
@@ -140,7 +139,7 @@ DIALECTS: dict[str, Dialect] = {
     "gemini": Dialect(
         Told("cached", "That's the Consolidated Version", "financial provisions.\n", "", (), 88775, 116, 88759),
         Told("thinking-stream", 'There are **3** "r"s in strawberry.', "rr**y.", "", (), 9, 285, 0, 0, 256),
-        _called("three-calls", _SEARCHES, input=291, output=137, reasoning=67, model="gemini-2.5-flash"),
+        _called("three-calls", _SEARCHES, input=291, output=137, reasoning=67),
         _called(
             "two-calls-stream",
             [("weather", {"city": "San Francisco"}), ("weather", {"city": "Santa Cruz"})],
@@ -179,7 +178,7 @@ DIALECTS: dict[str, Dialect] = {
             output=19,
             cached=128,
         ),
-        _called("two-calls-stream", _LABELS, input=404, output=48, cached=384, model="deepseek-v4-flash"),
+        _called("two-calls-stream", _LABELS, input=404, output=48, cached=384),
         "json-schema",
         Fact(city="Paris", country="France", population_millions=2.14),
     ),
@@ -196,9 +195,9 @@ DIALECTS: dict[str, Dialect] = {
             0,
             200,
         ),
-        Told("raw-thoughts-stream", "Sure! Here", "5", "We simply count", (), 75, 46, 0, 0, 20),
+        Told("text-stream", "The harbor label is", "crimson-harbor.", "", (), 138, 24, 0, 0, 9),
         _called("three-calls", [("dice_roll", {})] * 3, input=303, output=272, cached=128, reasoning=257),
-        _called("two-calls-stream", _LABELS, input=160, output=49, model="gpt-5.4"),
+        _called("two-calls-stream", _LABELS, input=352, output=267, cached=320, reasoning=252),
         "structured",
         Plan(
             release=Release(lane="canary", risk="low"),
