@@ -18,8 +18,8 @@ from tables import fields, rules
 
 import engine
 from engine.cli.app import COMMANDS
-from engine.dialects import Front, dialects
 from engine.diagnostics import CODES
+from engine.dialects import Front, dialects
 from engine.documents import Folder
 from engine.exchange import RULES, OutcomeClass
 from engine.executor.intake import SURFACES
