@@ -97,11 +97,17 @@ async def _headers(
     return outgoing_headers(client, headers, None, now, lambda sent: client.credential.sign(method, url, sent, body))
 
 
+def _discovery(client: ProviderClient) -> Discovery | None:
+    """Where its list of models is; programs and people are asked for answers only, whatever their dialect."""
+    return None if client.provider.transport in ("process", "queue") else dialects()[client.provider.dialect].discovery
+
+
 async def discover(client: ProviderClient) -> list[FoundModel] | Verdict:
     """The models that the provider says it offers, or the verdict on why it does not say."""
-    discovery: Discovery | None = dialects()[client.provider.dialect].discovery
+    discovery = _discovery(client)
     if discovery is None:
-        return Verdict(OutcomeClass.INVALID_REQUEST, detail=f"{client.provider.dialect} has no list of models")
+        who = "a person" if client.provider.transport == "queue" else client.provider.dialect
+        return Verdict(OutcomeClass.INVALID_REQUEST, detail=f"{who} has no list of models")
     url = client.base_of(client.provider.dialect) + discovery.path
     try:
         async with asyncio.timeout(PATIENCE):
@@ -143,8 +149,8 @@ def remedy(client: ProviderClient, target: Target | None, verdict: Verdict) -> s
         OutcomeClass.CONTENT_REFUSED: lambda: "the provider's filter refused a harmless text: look at its settings",
     }
     say = wording.get(verdict.outcome_class)
-    if say is None and dialects()[provider.dialect].discovery is None and target is None:
-        return "look into its documents, and declare what you find under `models`"
+    if say is None and target is None and _discovery(client) is None:
+        return "its models are those that you declare under `models`"
     return say() if say is not None else "see the provider's own words above, and its documents"
 
 

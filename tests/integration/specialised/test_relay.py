@@ -175,3 +175,22 @@ def test_a_desk_without_a_token_is_open_only_where_nobody_needs_one(config: Path
             return await client.get("/api/v1/relay", headers={"authorization": ""})
 
     assert asyncio.run(go()).status_code == status
+
+
+def test_a_test_asks_the_person_once_and_for_no_list_of_models(config: Path) -> None:
+    async def go() -> Any:
+        async with desk(config) as (_, client):
+            admin = {"authorization": ""}
+            asking = asyncio.create_task(client.post("/api/v1/providers/desk/test", json={}, headers=admin))
+            question = await next_question(client)
+            await client.post(f"/api/v1/relay/{question['id']}", json={"text": "ok"})
+            tested = (await asking).json()
+            listed = (await client.get("/api/v1/providers/desk/models", headers=admin)).json()
+            return question, tested, listed, (await client.get("/api/v1/relay")).json()
+
+    question, tested, listed, after = asyncio.run(go())
+    assert question["messages"][0]["content"] == "Answer with the word ok."
+    assert tested["success"] is True
+    assert listed["text_models"] == ["person"]
+    assert listed["error"]["message"] == "a person has no list of models"
+    assert [row["state"] for row in after["past"]] == ["answered"]

@@ -98,7 +98,8 @@ def test_one_is_shown_with_its_sign_in_and_its_models(config: str, name: str, li
         (("test", "acme"), "acme/big: unauthorized", "set the environment variable ACME_KEY"),
         (("test", "program"), "program/one: unauthorized", "install the program 'no-such-program'"),
         (("test", "people"), 'behind "people" are people', "POST /api/v1/providers/people/test"),
-        (("models", "signed"), "bedrock-converse has no list of models", "declare what you find under `models`"),
+        (("models", "signed"), "bedrock-converse has no list of models", "its models are those that you declare"),
+        (("models", "people"), "a person has no list of models", "its models are those that you declare"),
         (("models", "acme"), "there is no credential", "set the environment variable ACME_KEY"),
     ],
 )
