@@ -7,12 +7,15 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import format_option, overlay_option
-from .terminal import Problem, emit, nearest, plural, table, wants_color
+from .terminal import Problem, emit, nearest, table, wants_color
+
+if TYPE_CHECKING:
+    from engine.graph import Provider
 
 config_option = click.option(
     "--config",
@@ -34,7 +37,10 @@ def providers() -> None:
 @click.option("--all", "everything", is_flag=True, help="Those of the shipped catalogue too.")
 @format_option("human", "json")
 def list_(config: Path, overlays: tuple[Path, ...], everything: bool, format_: str) -> int:
-    """List the providers with their category, what they can do, and whether their secret is set."""
+    """List the providers with their category, what they can do, and whether they are ready.
+
+    Ready is a provider whose secret is set or whose program is installed; nobody has asked it yet.
+    """
     rows = [row for row in _ask(config, overlays, "providers")["providers"] if everything or row["declared"]]
     if format_ == "json":
         emit(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -50,7 +56,7 @@ def list_(config: Path, overlays: tuple[Path, ...], everything: bool, format_: s
         )
         for row in rows
     ]
-    emit(table(("provider", "category", "dialect", "models", "secret set", "can do"), cells, wants_color(sys.stdout)))
+    emit(table(("provider", "category", "dialect", "models", "ready", "can do"), cells, wants_color(sys.stdout)))
     return 0
 
 
@@ -61,20 +67,48 @@ def list_(config: Path, overlays: tuple[Path, ...], everything: bool, format_: s
 @format_option("human", "json")
 def show(provider: str, config: Path, overlays: tuple[Path, ...], format_: str) -> int:
     """Show one provider: address, sign-in, and each declared model with what it can do."""
+    from engine.runtime.catalogue import catalogue_graph
+
+    from .findings import compile_graph
+
     row = _one(_ask(config, overlays, "providers")["providers"], provider)
     if format_ == "json":
         emit(json.dumps(row, indent=2, ensure_ascii=False))
         return 0
+    graph = compile_graph(config, overlays) if row["declared"] else catalogue_graph()
+    it = graph.providers[provider]
     lines = [
         f"{row['id']}  ({row['category']}, {row['source']})",
-        f"  speaks    {row['dialect']}",
-        f"  at        {row['base_url'] or 'no address: it is reached in this machine'}",
-        f"  secret    {'set' if row['configured'] else 'not set' if row['declared'] else 'not declared here'}",
-        f"  can do    {', '.join(name.replace('_', ' ') for name, able in row['capabilities'].items() if able)}",
-        f"  models    {plural(len(row['models']), 'model')}: {', '.join(row['models'])}",
+        f"  speaks   {', '.join((it.dialect, *it.also_speaks))}",
+        f"  at       {row['base_url'] or f'no address: transport {it.transport}'}",
+        f"  sign-in  {_sign_in(it, row)}",
+        f"  models   {len(row['models'])}",
     ]
-    emit("\n".join(lines))
+    targets = sorted((t for t in graph.targets.values() if t.provider.name == provider), key=lambda t: t.name)
+    cells = [
+        (t.name, t.model, _number(t.context_window), _number(t.max_output), ", ".join(sorted(t.supports)))
+        for t in targets
+    ]
+    shown = table(("model", "upstream's name", "context", "output", "can do"), cells, wants_color(sys.stdout))
+    emit("\n".join([*lines, *(["", shown] if cells else [])]))
     return 0
+
+
+def _number(tokens: int | None) -> str:
+    return "" if tokens is None else f"{tokens:,}"
+
+
+def _sign_in(provider: Provider, row: dict[str, Any]) -> str:
+    """How it signs in, and whether what that needs is there."""
+    if provider.transport == "process":
+        what, there, missing = f"the program {provider.command[0]}", "installed", "not installed"
+    elif provider.auth.scheme in ("none", "caller"):
+        return f"scheme {provider.auth.scheme}"
+    else:
+        secret = provider.auth.secret
+        where = f", secret {secret.kind} {secret.name}" if secret is not None else ""
+        what, there, missing = f"scheme {provider.auth.scheme}{where}", "set" if secret else "to be tried", "not set"
+    return what if not row["declared"] else f"{what} ({there if row['configured'] else missing})"
 
 
 @providers.command()
@@ -88,6 +122,12 @@ def test(
     provider: str, config: Path, overlays: tuple[Path, ...], embedding: bool, model: str | None, format_: str
 ) -> int:
     """Send the smallest real request to a provider. It costs what a dozen tokens cost. Exits 1 if it fails."""
+    from .findings import compile_graph
+
+    declared = compile_graph(config, overlays).providers.get(provider)
+    if declared is not None and declared.transport == "queue":
+        hint = f"POST /api/v1/providers/{provider}/test at a running server, and answer on its page /relay"
+        raise Problem(f'behind "{provider}" are people, who answer to a server and not to this command', hint, code=1)
     body = {"test_mode": "embedding" if embedding else "text", **({"model": model} if model else {})}
     said = _ask(config, overlays, "test", provider, body)
     if format_ == "json":
@@ -162,7 +202,6 @@ async def _answer(
         try:
             _, _, answer = await functions[what](asked)
         except BadRequestError as problem:
-            rows = json.loads((await endpoints.providers(asked))[2])["providers"]
-            hint = nearest(provider, [row["id"] for row in rows]) or "`interlock providers list --all` lists them"
-            raise Problem(problem.message.split(";")[0].rstrip("."), hint) from None
+            _one(json.loads((await endpoints.providers(asked))[2])["providers"], provider)
+            raise Problem(problem.message) from None
     return json.loads(answer)

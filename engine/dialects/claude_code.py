@@ -16,14 +16,14 @@ from engine.exchange import Header, OutcomeClass, Shape, UncarriedError, Verdict
 from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Message, Text
 from engine.exchange.events import Ended, Event, Failed, Finished, Used
 
-from .anthropic_messages import Chat as Messages
+from .anthropic_messages import CHAT as MESSAGES
 from .anthropic_messages.usage import read_usage
 from .discovery import Discovery
+from .functions import no_writer
 from .ndjson import Lines
 from .protocol import ChatCodec, Codec, EventReader, Written
 from .registry import dialect
 from .statuses import MAX_MESSAGE, class_of
-from .upstream import NoWriter
 
 _C = OutcomeClass
 _FLAGS = (
@@ -49,11 +49,10 @@ _UNCARRIED = (
 )  # fmt: skip
 
 
-class Chat(NoWriter):
+class Chat:
     """See :class:`engine.dialects.protocol.ChatCodec`."""
 
-    def __init__(self) -> None:
-        self._messages = Messages()
+    writer = staticmethod(no_writer)
 
     def read_request(self, body: dict[str, Any]) -> ChatRequest:
         """Nobody sends us such requests."""
@@ -85,7 +84,7 @@ class Chat(NoWriter):
         if earlier:
             told = "\n\n".join(f"{message.role}: {_text(message)}" for message in earlier)
             blocks.append({"type": "text", "text": f"The conversation so far:\n\n{told}\n\nNow answer this:"})
-        asked = self._messages.write_request(ChatRequest(model=shape.name, messages=[last]), shape).body["messages"]
+        asked = MESSAGES.write_request(ChatRequest(model=shape.name, messages=[last]), shape).body["messages"]
         content = asked[-1]["content"] if asked else ""
         return [*blocks, *(content if isinstance(content, list) else [{"type": "text", "text": content}])]
 
@@ -126,7 +125,7 @@ class Chat(NoWriter):
 
     def reader(self) -> EventReader:
         """A reader of the command's lines."""
-        return Reader(self._messages.reader())
+        return Reader(MESSAGES.reader())
 
 
 class Reader:

@@ -97,6 +97,10 @@ def apply_quirks(body: dict[str, Any], shape: Shape) -> tuple[str, ...]:
     return tuple(name for name in dropped if name != "model")
 
 
+#: Fields that hold messages, in one protocol or another.
+_CONVERSATIONS = frozenset({"messages", "input"})
+
+
 def spliced(call: Call, shape: Shape, aliases: Mapping[str, str | None]) -> tuple[dict[str, Raw], tuple[str, ...]]:
     """The client's top-level fields with the overrides, the quirks and the model's name; and what was dropped."""
     body = dict(call.body or ())
@@ -115,8 +119,9 @@ def spliced(call: Call, shape: Shape, aliases: Mapping[str, str | None]) -> tupl
         for name, value in shape.default:
             body.setdefault(name, value)
         body.update(shape.set)
-    if shape.roles and "messages" in body:
-        body["messages"] = _recast(body["messages"], shape.roles)
+    if shape.roles:
+        for name in _CONVERSATIONS & body.keys():
+            body[name] = _recast(body[name], shape.roles)
     body["model"] = shape.model
     dropped = apply_quirks(body, shape) if shape.rename or shape.drop else ()
     return body, (*unknown, *dropped)

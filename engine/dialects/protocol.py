@@ -62,25 +62,25 @@ class Codec(Protocol):
 class ChatCodec(Protocol):
     """Chat in one dialect."""
 
-    def read_request(self, body: dict[str, Any]) -> ChatRequest:
+    def read_request(self, body: dict[str, Any], /) -> ChatRequest:
         """The client's body in canonical form. Raises ``UncarriedError`` for what has no meaning (a role unknown)."""
 
-    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
+    def write_request(self, request: ChatRequest, shape: Shape, /) -> Written:
         """The upstream's body, for a request of any origin. Never names a field that the request does not have.
 
         Raises ``UncarriedError`` for what the wire cannot carry and the answer's meaning depends on.
         """
 
-    def read_reply(self, body: bytes) -> ChatReply | Verdict:
+    def read_reply(self, body: bytes, /) -> ChatReply | Verdict:
         """The reply, or the verdict on the error that hid in a success, or on what is unreadable or empty."""
 
-    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
+    def write_reply(self, reply: ChatReply, asked: ChatRequest, /) -> dict[str, Any]:
         """The client's reply, for a reply of any origin."""
 
     def reader(self) -> EventReader:
         """A reader for one stream."""
 
-    def writer(self, asked: ChatRequest) -> EventWriter:
+    def writer(self, asked: ChatRequest, /) -> EventWriter:
         """A writer for the stream that answers ``asked``."""
 
 

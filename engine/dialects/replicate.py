@@ -19,12 +19,12 @@ from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Media, Mes
 from engine.exchange.events import Event
 
 from .discovery import Discovery
+from .functions import no_writer
 from .protocol import ChatCodec, Codec, EventReader, Written
 from .registry import dialect
 from .retry_after import retry_after
 from .statuses import MAX_CODE, MAX_MESSAGE, class_of, detail_of
 from .trees import count, text
-from .upstream import NoWriter
 
 _C = OutcomeClass
 _UNCARRIED = (
@@ -43,8 +43,10 @@ _CARRIED = {
 }
 
 
-class Chat(NoWriter):
+class Chat:
     """See :class:`engine.dialects.protocol.ChatCodec`."""
+
+    writer = staticmethod(no_writer)
 
     def read_request(self, body: dict[str, Any]) -> ChatRequest:
         """The prompt as one message."""

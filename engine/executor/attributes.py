@@ -38,9 +38,16 @@ class _Node(Struct):
     format: Raw = _NULL
 
 
+class _Thread(Struct):
+    """Of a thread, the message that it goes on after."""
+
+    previous_message_id: Raw = _NULL
+
+
 # Each reads what it names and skips the rest: a number too large to be read, say, must not hide what stands beside it.
 _items = msgspec.json.Decoder(list[Raw]).decode
 _node = msgspec.json.Decoder(_Node).decode
+_thread = msgspec.json.Decoder(_Thread).decode
 _text = msgspec.json.Decoder(str).decode
 
 
@@ -72,7 +79,7 @@ def request_of(call: Call) -> Request:
     for name in _FORMATS:
         if name in body:
             schema = schema or _asks_schema(body[name])
-    conversation = _conversation(body) if call.surface == "responses" else None
+    conversation = _conversation(call.surface, body)
     needed = SURFACES[call.path].needs or call.kind
     needs = _needs(needed, call.stream, tools, images > 0, schema)
     wire = _wire(call.kind, remote, conversation is not None)
@@ -135,8 +142,14 @@ def _max_tokens(body: Mapping[str, Raw]) -> int | None:
     return None
 
 
-def _conversation(body: Mapping[str, Raw]) -> str | None:
-    raw = body.get("previous_response_id")
+def _conversation(surface: str, body: Mapping[str, Raw]) -> str | None:
+    """The id of what the request goes on with, which an upstream keeps: a response, or a message of a thread."""
+    raw = body.get("previous_response_id") if surface == "responses" else None
+    if surface == "messages" and "thread" in body:
+        try:
+            raw = _thread(body["thread"]).previous_message_id
+        except msgspec.DecodeError:
+            return None  # no object: the upstream says more about it
     return None if raw is None else _string(raw) or None
 
 

@@ -172,6 +172,7 @@ class Clients:
 
         A provider whose connection settings did not change keeps its client, with its open connections.
         """
+        _require_jwt(graph.settings)
         ca_pem = _read_ca(graph.settings)
         made: dict[str, ProviderClient] = {}
         keys: dict[str, Any] = {}
@@ -280,6 +281,17 @@ def _client_key(provider: Provider, settings: Settings, ca_pem: bytes | None) ->
         settings.proxy,
         ca_pem,
     )
+
+
+def _require_jwt(settings: Settings) -> None:
+    """A configuration whose clients bring signed tokens must not find out at the first of them."""
+    if settings.issuers:
+        try:
+            import cryptography  # noqa: F401
+            import jwt  # noqa: F401
+        except ImportError:
+            message = "settings: clients.tokens needs the extra jwt: pip install 'interlock[jwt]'"
+            raise PrepareError(message) from None
 
 
 def _read_ca(settings: Settings) -> bytes | None:

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, json
 from engine.dialects import dialects
 from engine.dialects.discovery import Discovery, FoundModel
 from engine.exchange import Call, OutcomeClass, UncarriedError, Verdict
-from engine.graph import SecretRef, Target, TargetStep
+from engine.graph import Provider, Target, TargetStep
 
 from .attempt import NO_CREDENTIAL, outgoing_headers, unreachable, without
 from .clients import ProviderClient, shape_of
@@ -22,6 +22,8 @@ from .transport import TransportError
 Mode = Literal["text", "embedding"]
 #: Seconds a probe, and a look at the list of models, may take.
 PATIENCE = 20.0
+#: Where a key stands that came with a test, beside the environment; no variable can have this name.
+GIVEN = "config.api_key"
 _FRONT = "openai-chat"
 _BODIES: dict[Mode, tuple[str, dict[str, Any]]] = {
     "text": ("chat", {"messages": [{"role": "user", "content": "Answer with the word ok."}], "max_tokens": 16}),
@@ -95,11 +97,17 @@ async def _headers(
     return outgoing_headers(client, headers, None, now, lambda sent: client.credential.sign(method, url, sent, body))
 
 
+def _discovery(client: ProviderClient) -> Discovery | None:
+    """Where its list of models is; programs and people are asked for answers only, whatever their dialect."""
+    return None if client.provider.transport in ("process", "queue") else dialects()[client.provider.dialect].discovery
+
+
 async def discover(client: ProviderClient) -> list[FoundModel] | Verdict:
     """The models that the provider says it offers, or the verdict on why it does not say."""
-    discovery: Discovery | None = dialects()[client.provider.dialect].discovery
+    discovery = _discovery(client)
     if discovery is None:
-        return Verdict(OutcomeClass.INVALID_REQUEST, detail=f"{client.provider.dialect} has no list of models")
+        who = "a person" if client.provider.transport == "queue" else client.provider.dialect
+        return Verdict(OutcomeClass.INVALID_REQUEST, detail=f"{who} has no list of models")
     url = client.base_of(client.provider.dialect) + discovery.path
     try:
         async with asyncio.timeout(PATIENCE):
@@ -125,7 +133,7 @@ def remedy(client: ProviderClient, target: Target | None, verdict: Verdict) -> s
     provider = client.provider
     name = target.model if target is not None else ""
     wording: dict[OutcomeClass, Callable[[], str]] = {
-        OutcomeClass.UNAUTHORIZED: lambda: _about_secret(provider.auth.secret),
+        OutcomeClass.UNAUTHORIZED: lambda: _about_sign_in(provider),
         OutcomeClass.QUOTA_EXHAUSTED: lambda: "add credit to the account, or raise its spending limit",
         OutcomeClass.MODEL_GONE: lambda: f"is {name!r} still offered, and to this account? List its models",
         OutcomeClass.RATE_LIMITED: lambda: "wait, or ask the provider for higher limits",
@@ -134,21 +142,38 @@ def remedy(client: ProviderClient, target: Target | None, verdict: Verdict) -> s
         OutcomeClass.CONNECTION: lambda: (
             f"is {provider.base_url} the right address, is the service up, and may this machine reach it?"
         ),
-        OutcomeClass.TIMEOUT: lambda: "is the service loading its model, or a firewall in between? Try again",
+        OutcomeClass.TIMEOUT: lambda: _about_time(provider),
         OutcomeClass.GARBLED: lambda: (
             f"does {provider.base_url} speak {provider.dialect}? The path of base_url may be wrong"
         ),
         OutcomeClass.CONTENT_REFUSED: lambda: "the provider's filter refused a harmless text: look at its settings",
     }
     say = wording.get(verdict.outcome_class)
+    if say is None and target is None and _discovery(client) is None:
+        return "its models are those that you declare under `models`"
     return say() if say is not None else "see the provider's own words above, and its documents"
 
 
-def _about_secret(secret: SecretRef | None) -> str:
+def _about_sign_in(provider: Provider) -> str:
+    if provider.transport == "process":
+        return f"install the program {provider.command[0]!r} where PATH finds it, and sign in as its documents say"
+    if provider.auth.scheme == "caller":
+        return "its callers bring their own keys: send a request with one through the server instead"
+    if provider.auth.scheme in ("aws", "google", "entra"):
+        return f"sign in as `auth.scheme: {provider.auth.scheme}` expects it; the log says what was missing"
+    secret = provider.auth.secret
     if secret is None:
-        return "declare auth with the secret that the provider expects"
+        return "declare `auth` with the secret that the provider expects"
     if secret.kind == "env":
+        if secret.name == GIVEN:
+            return f"the provider refuses the key in {GIVEN}: send a valid one"
         return f"set the environment variable {secret.name} to a valid key, and start again"
     if secret.kind == "file":
         return f"put a valid key into the file {secret.name}"
     return f"does the command {secret.name!r} print a valid key?"
+
+
+def _about_time(provider: Provider) -> str:
+    if provider.transport == "queue":
+        return f"nobody answered on the page /relay within {PATIENCE:g} s: is somebody there?"
+    return "is the service loading its model, or a firewall in between? Try again"

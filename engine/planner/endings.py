@@ -69,6 +69,12 @@ def nobody(
             }
         )
         message = f"No target of route {route.name!r} supports what this request needs ({'; '.join(missing)})."
+        if "conversation" in missing:
+            code = "conversation_elsewhere"
+            message += (
+                " A conversation that a provider keeps (previous_response_id, thread) goes on there only: send all of"
+                " it."
+            )
     else:
         message = f"No step of route {route.name!r} applies to this request."
     return Plan(

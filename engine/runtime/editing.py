@@ -130,7 +130,12 @@ class Editor:
         return any((parent / ".git").exists() for parent in (self._root.resolve(), *self._root.resolve().parents))
 
     def _git_reason(self) -> str:
-        return "The configuration folder is managed by git: files change by commits." if self.managed_by_git() else ""
+        if not self.managed_by_git():
+            return ""
+        return (
+            "The configuration folder is managed by git: files change by commits. "
+            "With `management: {edits: branch}` in the settings this would be a commit on a new branch."
+        )
 
     def _write_reason(self, edit: Edit) -> str:
         for file in edit.files:

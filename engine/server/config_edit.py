@@ -50,7 +50,10 @@ async def put_provider(asked: Asked) -> Answer:
         raise BadRequestError(f"{name!r} is no provider's name.", param="id")
     match = asked.headers.get("if-match", "*").strip('"')
     if match not in ("*", asked.graph.fingerprint):
-        message = f"The configuration has changed: {asked.graph.fingerprint} is running, not {match[:64]}."
+        message = (
+            f"The configuration has changed: {asked.graph.fingerprint} is running, not {match[:64]}. "
+            "Look at it again, and send its fingerprint as If-Match."
+        )
         raise BadRequestError(message, status=412, code="configuration_changed")
     changes = _changes(asked.graph, name, wanted)
     engine: Engine = asked.engine

@@ -14,7 +14,7 @@ from engine.dialects.discovery import FoundModel
 from engine.exchange import OutcomeClass, Verdict
 from engine.executor.clients import ProviderClient
 from engine.executor.intake import BadRequestError
-from engine.executor.probe import Mode, Probed, discover, probe, remedy
+from engine.executor.probe import GIVEN, Mode, Probed, discover, probe, remedy
 from engine.graph import Auth, Graph, Provider, SecretRef, Target
 from engine.runtime.catalogue import catalogue_graph
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from engine.runtime import Engine
 
 _MODES: Mapping[str, Mode] = {"text": "text", "embedding": "embedding"}
-_GIVEN = "INTERLOCK_GIVEN_KEY"
 
 
 async def providers(asked: Asked) -> Answer:
@@ -241,8 +240,8 @@ def _other_client(asked: Asked, provider: Provider, config: Mapping[str, Any]) -
     if isinstance(key, dict):
         auth = dataclasses.replace(auth, scheme=_keyed(auth), secret=reference(key))
     elif key is not None:
-        extra[_GIVEN] = key
-        auth = dataclasses.replace(auth, scheme=_keyed(auth), secret=SecretRef("env", _GIVEN))
+        extra[GIVEN] = key
+        auth = dataclasses.replace(auth, scheme=_keyed(auth), secret=SecretRef("env", GIVEN))
     changed = dataclasses.replace(provider, base_url=(base_url or provider.base_url).rstrip("/"), auth=auth)
     return engine.client_for(changed, extra)
 

@@ -74,15 +74,17 @@ def _inboxes(asked: Asked) -> list[Inbox]:
     given = secret_of(asked.headers)
     allowed: dict[int, Inbox] = {}
     providers = _providers(asked)
+    knows_callers = bool(asked.graph.keys or asked.graph.settings.issuers)
     for provider in providers:
         client = engine.snapshot.clients.of(provider.name)
         headers = client.credential.headers(None, time.monotonic())
         token = headers[0][1].removeprefix("Bearer ") if headers else None
-        open_to_all = provider.auth.secret is None and not asked.graph.keys
+        open_to_all = provider.auth.secret is None and not knows_callers
         if asked.key is not None or open_to_all or (token and hmac.compare_digest(token.encode(), given.encode())):
             inbox = Inbox.of(inbox_path(provider.name, provider.queue_file))
             allowed[id(inbox)] = inbox
     if providers and not allowed:
-        message = "Answering needs the token of the provider, or a key with the scope admin."
+        token, key = "the token of the provider (its auth.secret)", "a key with the scope admin"
+        message = f"This is neither {token} nor {key}." if given else f"Answering needs {token}, or {key}."
         raise DeniedError(401, "invalid_token", message)
     return list(allowed.values())

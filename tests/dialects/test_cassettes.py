@@ -100,7 +100,8 @@ def test_no_two_cassettes_show_the_same_case() -> None:
 
 def test_what_was_recorded_elsewhere_is_named_in_the_notice_and_nothing_else() -> None:
     notices = list(FOLDER.glob("*/NOTICE"))
-    assert {notice.parent for notice in notices} == {file.parent for file in FOLDER.glob("*/*.*")} - {FOLDER / "LICENSES"}
+    folders = {file.parent for file in FOLDER.glob("*/*.*")} - {FOLDER / "LICENSES"}
+    assert {notice.parent for notice in notices} == folders
     for notice in notices:
         lines = [line.strip() for line in notice.read_text(encoding="utf-8").splitlines() if line.startswith("    ")]
         named = {line.split()[0].rstrip(":") for line in lines if not line.startswith("Copyright")}

@@ -134,7 +134,7 @@ class Shell:
         self._process = subprocess.Popen(
             ["bash", "--norc", "--noprofile"],
             cwd=folder,
-            env={**environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "120"},
+            env={**environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "120", "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

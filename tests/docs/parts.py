@@ -10,7 +10,7 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 
 from clihelp import render_help
 from pages import ROOT
@@ -19,6 +19,7 @@ from tables import fields, rules
 import engine
 from engine.cli.app import COMMANDS
 from engine.diagnostics import CODES
+from engine.dialects import Front, dialects
 from engine.documents import Folder
 from engine.exchange import RULES, OutcomeClass
 from engine.executor.intake import SURFACES
@@ -55,6 +56,7 @@ _FAIL_OVER_NOTE = {_C.CONTEXT_EXCEEDED: "to a larger window", _C.CONTENT_REFUSED
 #: Why a target of the route is not tried, and what the client gets where that leaves none. A test holds it to the list.
 SKIPS: Mapping[str, tuple[str, str]] = {
     "capability": ("it cannot do what the request needs", "400 `unsupported_capability`"),
+    "conversation": ("another target keeps the conversation that it goes on with", "400 `conversation_elsewhere`"),
     "context": ("the estimated input is larger than its context window", "400 `context_length_exceeded`"),
     "credential": ("its provider's secret is not set", "502 `unauthorized`"),
     "no_fallback": ("the client sent `x-interlock-no-fallback`", ""),
@@ -116,6 +118,55 @@ def endpoints() -> str:
     return table(("endpoint", "scope", "what it answers"), rows)
 
 
+def surfaces() -> str:
+    """Every surface as conditions name it, with its endpoints and the dialect that its clients speak."""
+    paths: dict[str, list[str]] = {}
+    for path, surface in SURFACES.items():
+        paths.setdefault(surface.name, []).append(f"`/v1{path}`")
+    fronts = {surface.name: surface.front for surface in SURFACES.values()}
+    needs = {surface.name: surface.needs or surface.kind for surface in SURFACES.values()}
+    rows = [(f"`{name}`", ", ".join(at), f"`{fronts[name]}`", f"`{needs[name]}`") for name, at in paths.items()]
+    return table(("surface", "endpoint", "clients speak", "a target supports"), rows)
+
+
+def dialect_table() -> str:
+    """Every dialect that is built in, as its class says."""
+    rows = []
+    for name, dialect in dialects().items():
+        if not type(dialect).__module__.startswith("engine."):
+            continue
+        said = first_line(type(dialect).__doc__)
+        paths = [f"`/v1{path}`" for path, surface in SURFACES.items() if surface.front == name]
+        if len(paths) > 3:
+            paths = [*paths[:1], "and all others below `/v1`"]
+        found = dialect.discovery
+        rows.append(
+            (
+                f"`{name}`",
+                said,
+                ", ".join(paths) if isinstance(dialect, Front) else "",
+                ", ".join([*(["chat"] if dialect.chat else []), *sorted(dialect.codecs)]),
+                ", ".join(f"`{need}`" for need in sorted(dialect.lacks)),
+                f"`{dialect.prefix}`" if dialect.prefix else "",
+                f"`{found.path.split('?')[0]}`" if found else "",
+            )
+        )
+    head = ("dialect", "what it is", "clients speak it at", "translates", "cannot carry", "version", "lists models at")
+    return table(head, rows)
+
+
+def count() -> str:
+    """How large the catalogue is, in one sentence."""
+    providers, models, kinds = _shipped()
+    return f"{len(providers)} providers ({kinds}) with {models} models."
+
+
+def catalogue_size() -> str:
+    """The same for the first page, with the protocols that are built in."""
+    spoken = ", ".join(f"`{name}`" for name, d in dialects().items() if type(d).__module__.startswith("engine."))
+    return f"The catalogue that is shipped has {count()} The protocols that are built in: {spoken}."
+
+
 def ranks() -> str:
     """The parts of the package by rank, each with the first line of its docstring."""
     tree = ast.parse((ROOT / "tests/architecture/test_imports.py").read_text(encoding="utf-8"))
@@ -162,11 +213,7 @@ def targets() -> str:
 
 def catalogue() -> str:
     """Every shipped provider, and how many there are of each category."""
-    found = [validate(document)[0] for document in Folder(ROOT).load().documents if document.kind == "provider"]
-    providers = [provider for provider in found if isinstance(provider, ProviderDoc)]
-    count = Counter(provider.category for provider in providers)
-    models = sum(len(provider.models) for provider in providers)
-    kinds = ", ".join(f"{count[kind]} {kind}" for kind in ("cloud", "gateway", "local", "specialized"))
+    providers = _shipped()[0]
     rows = [
         (
             f"[`{provider.name}`]({provider.name}.yaml)",
@@ -179,7 +226,17 @@ def catalogue() -> str:
         for provider in providers
     ]
     head = ("provider", "category", "speaks", "models", "signs in with", "tier")
-    return f"{len(providers)} providers ({kinds}) with {models} models.\n\n{table(head, rows)}"
+    return f"{count()}\n\n{table(head, rows)}"
+
+
+@cache
+def _shipped() -> tuple[list[ProviderDoc], int, str]:
+    """The catalogue's providers, how many models they have, and how many there are of each category."""
+    found = [validate(document)[0] for document in Folder(ROOT).load().documents if document.kind == "provider"]
+    providers = [provider for provider in found if isinstance(provider, ProviderDoc)]
+    number = Counter(provider.category for provider in providers)
+    kinds = ", ".join(f"{number[kind]} {kind}" for kind in ("cloud", "gateway", "local", "specialized"))
+    return providers, sum(len(provider.models) for provider in providers), kinds
 
 
 def _signed_in(provider: ProviderDoc) -> str:
@@ -212,10 +269,14 @@ _POLICY_KINDS = ("route", "policy", "key", "settings", "budget", "limit", "invar
 
 #: File -> name of the part -> what it has to be.
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
-    "README.md": {"commands": commands},
+    "README.md": {"catalogue": catalogue_size, "commands": commands},
     "CONTRIBUTING.md": {"targets": targets},
     "providers.d/README.md": {"catalogue": catalogue, "fields provider": partial(fields, "provider")},
-    "policies/README.md": {f"fields {kind}": partial(fields, kind) for kind in _POLICY_KINDS},
+    "policies/README.md": {
+        "surfaces": surfaces,
+        **{f"fields {kind}": partial(fields, kind) for kind in _POLICY_KINDS},
+    },
+    "engine/dialects/README.md": {"dialects": dialect_table},
     "schemas/README.md": {"rules": rules},
     "engine/cli/README.md": {"help": render_help},
     "engine/README.md": {

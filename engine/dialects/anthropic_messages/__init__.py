@@ -15,12 +15,12 @@ import msgspec
 from msgspec import Raw
 
 from engine.dialects.discovery import ANTHROPIC
+from engine.dialects.functions import ChatFunctions
 from engine.dialects.link import JSON, path_of, spliced
-from engine.dialects.protocol import ChatCodec, Codec, EventReader, EventWriter, Written
+from engine.dialects.protocol import ChatCodec, Codec
 from engine.dialects.registry import dialect
 from engine.dialects.splice import Relay
 from engine.exchange import Call, Header, Shape, StreamDecoder, Verdict, WireRequest
-from engine.exchange.canonical import ChatReply, ChatRequest
 
 from . import errors
 from .decode import decode_reply
@@ -40,32 +40,8 @@ _END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _encode = msgspec.json.encode
 
 
-class Chat:
-    """Messages, both ways."""
-
-    def read_request(self, body: dict[str, Any]) -> ChatRequest:
-        """See :func:`engine.dialects.anthropic_messages.request_read.read_request`."""
-        return read_request(body)
-
-    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
-        """See :func:`engine.dialects.anthropic_messages.request_write.write_request`."""
-        return write_request(request, shape)
-
-    def read_reply(self, body: bytes) -> ChatReply | Verdict:
-        """See :func:`engine.dialects.anthropic_messages.reply.read_reply`."""
-        return read_reply(body)
-
-    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
-        """See :func:`engine.dialects.anthropic_messages.reply.write_reply`."""
-        return write_reply(reply, asked)
-
-    def reader(self) -> EventReader:
-        """A :class:`Reader`."""
-        return Reader()
-
-    def writer(self, asked: ChatRequest) -> EventWriter:
-        """A :class:`Writer`."""
-        return Writer(asked)
+#: Chat, both ways.
+CHAT = ChatFunctions(read_request, write_request, read_reply, write_reply, Reader, Writer)
 
 
 @dialect("anthropic-messages")
@@ -99,7 +75,7 @@ class AnthropicMessages:
         }
     )
     id_header = "request-id"
-    chat: ChatCodec | None = Chat()
+    chat: ChatCodec | None = CHAT
     codecs: Mapping[str, Codec] = MappingProxyType({})
 
     def path(self, kind: str, model: str, stream: bool) -> str:
@@ -133,11 +109,11 @@ class AnthropicMessages:
 
     def decode(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
         """See :func:`engine.dialects.anthropic_messages.decode.decode_reply`."""
-        return decode_reply(call.kind, body), body
+        return decode_reply(call.kind, body, keeps=_keeps(call)), body
 
     def stream(self, call: Call, header: Header) -> StreamDecoder:
         """A decoder that relays byte for byte."""
-        return Relay(Reader(), _END)
+        return Relay(Reader(), _END, keeps=_keeps(call))
 
     def error_body(self, status: int, error: Mapping[str, Any], request_id: str) -> bytes:
         """``{"type": "error", "error": {...}, "request_id": ...}``."""
@@ -146,3 +122,8 @@ class AnthropicMessages:
     def error_event(self, status: int, error: Mapping[str, Any], request_id: str) -> bytes:
         """``event: error``, which Anthropic's SDKs raise."""
         return errors.error_event(status, error, request_id)
+
+
+def _keeps(call: Call) -> bool:
+    """Whether the upstream is to keep the conversation (the beta of message threads)."""
+    return call.body is not None and "thread" in call.body

@@ -27,6 +27,7 @@ class Block(Struct):
 class Body(Struct):
     """A reply, reduced to what routing must read."""
 
+    id: Any = None
     type: str = ""
     content: list[Block] | None = None
     stop_reason: str | None = None
@@ -38,8 +39,11 @@ _decode = msgspec.json.Decoder(Body).decode
 _decode_tree = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def decode_reply(kind: str, body: bytes) -> Verdict:
-    """Served with its usage; or the error that hid in a success; or garbled: unreadable, or empty."""
+def decode_reply(kind: str, body: bytes, *, keeps: bool = False) -> Verdict:
+    """Served with its usage; or the error that hid in a success; or garbled: unreadable, or empty.
+
+    ``keeps`` is whether the upstream was asked to keep the conversation, which then goes by the reply's id.
+    """
     try:
         if not body.isascii():
             body.decode()
@@ -55,14 +59,15 @@ def decode_reply(kind: str, body: bytes) -> Verdict:
     if reply.content is None:
         return Verdict(_GARBLED, detail="the reply holds no content")
     usage = read_usage(reply.usage)
+    kept = reply.id if keeps and isinstance(reply.id, str) else ""
     if any(map(_says, reply.content)):
-        return Verdict(OutcomeClass.SERVED, usage=usage)
+        return Verdict(OutcomeClass.SERVED, usage=usage, conversation=kept)
     finish = FINISHES.get(reply.stop_reason or "")
     if finish in ("refusal", "content_filter"):
         message = "The answer was filtered."
         return Verdict(OutcomeClass.CONTENT_REFUSED, code="content_filter", message=message, usage=usage)
     if finish in ("length", "pause"):
-        return Verdict(OutcomeClass.SERVED, usage=usage)
+        return Verdict(OutcomeClass.SERVED, usage=usage, conversation=kept)
     return Verdict(_GARBLED, detail="a success without any output", usage=usage)
 
 

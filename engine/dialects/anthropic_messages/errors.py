@@ -31,6 +31,16 @@ BY_CODE = {
     "cmek_key_disabled": _C.UNAUTHORIZED,
     "cmek_key_network_blocked": _C.UNAUTHORIZED,
     "request_body_too_large_after_decoding": _C.CONTEXT_EXCEEDED,
+    "thread_already_continued": _C.INVALID_REQUEST,
+    "thread_continue_in_flight": _C.INVALID_REQUEST,
+    "thread_not_found": _C.INVALID_REQUEST,
+    "thread_unsupported_request": _C.INVALID_REQUEST,
+}
+
+#: Our codes that clients of this protocol look for in ``error.details``: with these they send all of a thread again.
+DETAILS = {
+    "conversation_elsewhere": "thread_not_found",
+    **{code: code for code in BY_CODE if code.startswith("thread_")},
 }
 
 BY_TYPE = {
@@ -140,4 +150,8 @@ def error_event(status: int, error: Mapping[str, Any], request_id: str) -> bytes
 
 def _error(status: int, error: Mapping[str, Any], request_id: str) -> dict[str, Any]:
     kind = TYPES.get(status, _INVALID if status < 500 else "api_error")
-    return {"type": "error", "error": {**error, "type": kind}, "request_id": request_id}
+    told = {**error, "type": kind}
+    known = DETAILS.get(error.get("code") or "")
+    if known is not None:
+        told["details"] = {"error_code": known}
+    return {"type": "error", "error": told, "request_id": request_id}

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import quote
 
 from engine.dialects.discovery import Discovery
-from engine.dialects.protocol import ChatCodec, Codec, EventReader, Written
+from engine.dialects.functions import ChatFunctions
+from engine.dialects.protocol import ChatCodec, Codec
 from engine.dialects.registry import dialect
-from engine.dialects.upstream import NoWriter
-from engine.exchange import Header, Shape, Verdict
-from engine.exchange.canonical import ChatReply, ChatRequest
+from engine.exchange import Header, Verdict
 
 from . import errors
 from .reply import read_reply, write_reply
@@ -25,29 +23,8 @@ from .request_write import write_request
 from .stream import Reader
 from .vectors import Embeddings, Rerank
 
-
-class Chat(NoWriter):
-    """Conversations, both ways but for streams."""
-
-    def read_request(self, body: dict[str, Any]) -> ChatRequest:
-        """See :func:`engine.dialects.bedrock_converse.request_read.read_request`."""
-        return read_request(body)
-
-    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
-        """See :func:`engine.dialects.bedrock_converse.request_write.write_request`."""
-        return write_request(request, shape)
-
-    def read_reply(self, body: bytes) -> ChatReply | Verdict:
-        """See :func:`engine.dialects.bedrock_converse.reply.read_reply`."""
-        return read_reply(body)
-
-    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
-        """See :func:`engine.dialects.bedrock_converse.reply.write_reply`."""
-        return write_reply(reply, asked)
-
-    def reader(self) -> EventReader:
-        """A :class:`Reader`."""
-        return Reader()
+#: Chat, both ways but for streams.
+CHAT = ChatFunctions(read_request, write_request, read_reply, write_reply, Reader)
 
 
 @dialect("bedrock-converse")
@@ -59,7 +36,7 @@ class BedrockConverse:
     headers: tuple[tuple[str, str], ...] = ()
     lacks: frozenset[str] = frozenset({"image_url"})
     discovery: Discovery | None = None
-    chat: ChatCodec | None = Chat()
+    chat: ChatCodec | None = CHAT
     codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings(), "rerank": Rerank()})
 
     def path(self, kind: str, model: str, stream: bool) -> str:

@@ -12,12 +12,11 @@ from typing import Any
 import msgspec
 
 from engine.dialects.discovery import COHERE
+from engine.dialects.functions import ChatFunctions
 from engine.dialects.link import JSON, path_of, spliced
-from engine.dialects.protocol import ChatCodec, Codec, Written
+from engine.dialects.protocol import ChatCodec, Codec
 from engine.dialects.registry import dialect
-from engine.dialects.upstream import NoWriter
 from engine.exchange import Call, Header, OutcomeClass, Shape, StreamDecoder, Verdict, WireRequest
-from engine.exchange.canonical import ChatReply, ChatRequest
 
 from .embed import Embeddings
 from .errors import classify
@@ -31,28 +30,8 @@ _RERANK = Rerank()
 _encode = msgspec.json.encode
 
 
-class Chat(NoWriter):
-    """See :class:`engine.dialects.protocol.ChatCodec`."""
-
-    def read_request(self, body: dict[str, Any]) -> ChatRequest:
-        """See :func:`engine.dialects.cohere.request.read_request`."""
-        return read_request(body)
-
-    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
-        """See :func:`engine.dialects.cohere.request.write_request`."""
-        return write_request(request, shape)
-
-    def read_reply(self, body: bytes) -> ChatReply | Verdict:
-        """See :func:`engine.dialects.cohere.reply.read_reply`."""
-        return read_reply(body)
-
-    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
-        """See :func:`engine.dialects.cohere.reply.write_reply`."""
-        return write_reply(reply, asked)
-
-    def reader(self) -> Reader:
-        """A reader for one stream."""
-        return Reader()
+#: Chat, both ways but for streams.
+CHAT = ChatFunctions(read_request, write_request, read_reply, write_reply, Reader)
 
 
 @dialect("cohere")
@@ -66,7 +45,7 @@ class Cohere:
     discovery = COHERE
     aliases: Mapping[str, str | None] = MappingProxyType({})
     id_header = "x-request-id"
-    chat: ChatCodec | None = Chat()
+    chat: ChatCodec | None = CHAT
     codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings(), "rerank": _RERANK})
 
     def path(self, kind: str, model: str, stream: bool) -> str:

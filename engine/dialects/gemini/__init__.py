@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from engine.dialects.discovery import GEMINI
-from engine.dialects.protocol import ChatCodec, Codec, Written
+from engine.dialects.functions import ChatFunctions
+from engine.dialects.protocol import ChatCodec, Codec
 from engine.dialects.registry import dialect
-from engine.dialects.upstream import NoWriter
-from engine.exchange import Header, Shape, Verdict
-from engine.exchange.canonical import ChatReply, ChatRequest
+from engine.exchange import Header, Verdict
 
 from .embed import Embeddings
 from .errors import classify
@@ -24,29 +22,8 @@ from .reply import read_reply, write_reply
 from .request import path, read_request, write_request
 from .stream import Reader
 
-
-class Chat(NoWriter):
-    """See :class:`engine.dialects.protocol.ChatCodec`."""
-
-    def read_request(self, body: dict[str, Any]) -> ChatRequest:
-        """See :func:`engine.dialects.gemini.request.read_request`."""
-        return read_request(body)
-
-    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
-        """See :func:`engine.dialects.gemini.request.write_request`."""
-        return write_request(request, shape)
-
-    def read_reply(self, body: bytes) -> ChatReply | Verdict:
-        """See :func:`engine.dialects.gemini.reply.read_reply`."""
-        return read_reply(body)
-
-    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
-        """See :func:`engine.dialects.gemini.reply.write_reply`."""
-        return write_reply(reply, asked)
-
-    def reader(self) -> Reader:
-        """A reader for one stream, in either of its forms."""
-        return Reader()
+#: Chat, both ways but for streams.
+CHAT = ChatFunctions(read_request, write_request, read_reply, write_reply, Reader)
 
 
 @dialect("gemini")
@@ -58,7 +35,7 @@ class Gemini:
     headers: tuple[tuple[str, str], ...] = ()
     lacks: frozenset[str] = frozenset()
     discovery = GEMINI
-    chat: ChatCodec | None = Chat()
+    chat: ChatCodec | None = CHAT
     codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings()})
 
     def path(self, kind: str, model: str, stream: bool) -> str:

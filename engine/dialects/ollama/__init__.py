@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from engine.dialects.discovery import OLLAMA
-from engine.dialects.protocol import ChatCodec, Codec, Written
+from engine.dialects.functions import ChatFunctions
+from engine.dialects.protocol import ChatCodec, Codec
 from engine.dialects.registry import dialect
-from engine.dialects.upstream import NoWriter
-from engine.exchange import Header, Shape, Verdict
-from engine.exchange.canonical import ChatReply, ChatRequest
+from engine.exchange import Header, Verdict
 
 from .embed import Embeddings
 from .errors import classify
@@ -25,28 +23,8 @@ from .stream import Reader
 _PATHS = MappingProxyType({"chat": "/chat", "embeddings": "/embed"})
 
 
-class Chat(NoWriter):
-    """See :class:`engine.dialects.protocol.ChatCodec`."""
-
-    def read_request(self, body: dict[str, Any]) -> ChatRequest:
-        """See :func:`engine.dialects.ollama.request.read_request`."""
-        return read_request(body)
-
-    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
-        """See :func:`engine.dialects.ollama.request.write_request`."""
-        return write_request(request, shape)
-
-    def read_reply(self, body: bytes) -> ChatReply | Verdict:
-        """See :func:`engine.dialects.ollama.reply.read_reply`."""
-        return read_reply(body)
-
-    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
-        """See :func:`engine.dialects.ollama.reply.write_reply`."""
-        return write_reply(reply, asked)
-
-    def reader(self) -> Reader:
-        """A reader for one stream."""
-        return Reader()
+#: Chat, both ways but for streams.
+CHAT = ChatFunctions(read_request, write_request, read_reply, write_reply, Reader)
 
 
 @dialect("ollama")
@@ -58,7 +36,7 @@ class Ollama:
     headers: tuple[tuple[str, str], ...] = ()
     lacks: frozenset[str] = frozenset({"image_url"})
     discovery = OLLAMA
-    chat: ChatCodec | None = Chat()
+    chat: ChatCodec | None = CHAT
     codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings()})
 
     def path(self, kind: str, model: str, stream: bool) -> str:

@@ -20,7 +20,7 @@ from engine.dialects.registry import dialect
 from engine.exchange import Call, Header, Shape, StreamDecoder, Verdict, WireRequest
 from engine.exchange.multipart import replace_field
 
-from .chat import ChatCompletions
+from .chat import CHAT
 from .embeddings import Embeddings
 from .errors import classify
 from .reply import decode_reply
@@ -45,7 +45,7 @@ class OpenAIChat:
     aliases: Mapping[str, str | None] = MappingProxyType({})
     id_header = "x-request-id"
     discovery = OPENAI
-    chat: ChatCodec | None = ChatCompletions()
+    chat: ChatCodec | None = CHAT
     codecs: Mapping[str, Codec] = MappingProxyType({"embeddings": Embeddings(), "rerank": Rerank()})
 
     def path(self, kind: str, model: str, stream: bool) -> str:

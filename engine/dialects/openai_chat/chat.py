@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from engine.dialects.protocol import EventReader, EventWriter, Written
-from engine.exchange import Shape, Verdict
-from engine.exchange.canonical import ChatReply, ChatRequest
+from engine.dialects.functions import ChatFunctions
 
 from .reader import ChatReader
 from .reply_read import read_reply
@@ -15,30 +11,4 @@ from .request_read import read_request
 from .request_write import write_request
 from .writer import ChatWriter
 
-
-class ChatCompletions:
-    """The :class:`engine.dialects.protocol.ChatCodec` of chat completions."""
-
-    def read_request(self, body: dict[str, Any]) -> ChatRequest:
-        """See :func:`engine.dialects.openai_chat.request_read.read_request`."""
-        return read_request(body)
-
-    def write_request(self, request: ChatRequest, shape: Shape) -> Written:
-        """See :func:`engine.dialects.openai_chat.request_write.write_request`."""
-        return write_request(request, shape)
-
-    def read_reply(self, body: bytes) -> ChatReply | Verdict:
-        """See :func:`engine.dialects.openai_chat.reply_read.read_reply`."""
-        return read_reply(body)
-
-    def write_reply(self, reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
-        """See :func:`engine.dialects.openai_chat.reply_write.write_reply`."""
-        return write_reply(reply, asked)
-
-    def reader(self) -> EventReader:
-        """See :class:`engine.dialects.openai_chat.reader.ChatReader`."""
-        return ChatReader()
-
-    def writer(self, asked: ChatRequest) -> EventWriter:
-        """See :class:`engine.dialects.openai_chat.writer.ChatWriter`."""
-        return ChatWriter(asked)
+CHAT = ChatFunctions(read_request, write_request, read_reply, write_reply, ChatReader, ChatWriter)

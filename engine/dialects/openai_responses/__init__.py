@@ -20,7 +20,7 @@ from engine.dialects.registry import dialect
 from engine.dialects.splice import Relay
 from engine.exchange import Call, Header, Shape, StreamDecoder, Verdict, WireRequest
 
-from .chat import Responses
+from .chat import CHAT
 from .reader import ResponsesReader
 from .relay import decode_reply, nested, without_foreign_thoughts
 
@@ -54,7 +54,7 @@ class OpenAIResponses:
         }
     )
     id_header = "x-request-id"
-    chat: ChatCodec | None = Responses()
+    chat: ChatCodec | None = CHAT
     codecs: Mapping[str, Codec] = MappingProxyType({})
     discovery = OPENAI
 

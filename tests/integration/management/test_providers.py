@@ -72,6 +72,7 @@ def test_a_test_sends_one_small_request(managing: Manage, mode: str, target: str
     [
         ({"SERVICE_KEY": "wrong-key-9"}, {}, "unauthorized", "set the environment variable SERVICE_KEY"),
         ({"SERVICE_KEY": ""}, {}, "unauthorized", "set the environment variable SERVICE_KEY"),
+        ({}, {"config": {"api_key": "wrong-key-9"}}, "unauthorized", "the provider refuses the key in config.api_key"),
         ({}, {"model": "no-such-model"}, "model_gone", "still offered"),
         (
             {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -152,3 +153,44 @@ def test_what_waited_when_the_gateway_ended_is_kept_as_lost(tmp_path: Path) -> N
         after.answer("relay_1", "late", None)
     inbox.close()
     after.close()
+
+
+CALLERS = {
+    "nobody": "",
+    "keys": f"version: 1\nkind: key\nname: someone\nsha256: {'a' * 64}\n",
+    "tokens": "version: 1\nkind: settings\nname: server\nclients:\n  tokens:\n"
+    "    - {name: sso, issuer: a, audience: b, keys: {file: keys.json}}\n",
+}
+
+
+@pytest.mark.parametrize(("callers", "status"), [("nobody", 200), ("keys", 401), ("tokens", 401)])
+def test_a_desk_without_a_token_is_open_only_where_nobody_needs_one(config: Path, callers: str, status: int) -> None:
+    provider = config / "providers.d/desk.yaml"
+    provider.write_text(re.sub("auth: .*\n", "", provider.read_text()))
+    if CALLERS[callers]:
+        (config / "policies/callers.yaml").write_text(CALLERS[callers])
+
+    async def go() -> Any:
+        async with desk(config) as (_, client):
+            return await client.get("/api/v1/relay", headers={"authorization": ""})
+
+    assert asyncio.run(go()).status_code == status
+
+
+def test_a_test_asks_the_person_once_and_for_no_list_of_models(config: Path) -> None:
+    async def go() -> Any:
+        async with desk(config) as (_, client):
+            admin = {"authorization": ""}
+            asking = asyncio.create_task(client.post("/api/v1/providers/desk/test", json={}, headers=admin))
+            question = await next_question(client)
+            await client.post(f"/api/v1/relay/{question['id']}", json={"text": "ok"})
+            tested = (await asking).json()
+            listed = (await client.get("/api/v1/providers/desk/models", headers=admin)).json()
+            return question, tested, listed, (await client.get("/api/v1/relay")).json()
+
+    question, tested, listed, after = asyncio.run(go())
+    assert question["messages"][0]["content"] == "Answer with the word ok."
+    assert tested["success"] is True
+    assert listed["text_models"] == ["person"]
+    assert listed["error"]["message"] == "a person has no list of models"
+    assert [row["state"] for row in after["past"]] == ["answered"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from engine.errors import PrepareError
+from engine.executor.clients import Clients
 from engine.graph import Graph, Issuer, Key, Settings
 from engine.server.access import Access, DeniedError, UnverifiedError
 
@@ -139,3 +142,14 @@ def test_another_issuers_memory_is_not_used(issuer: Issuer) -> None:
     stricter = replace(issuer, audience="somewhere-else")
     with pytest.raises(DeniedError):
         enter(access, graph_of(stricter), given)
+
+
+@pytest.mark.parametrize("missing", ["jwt", "cryptography"])
+def test_without_the_package_no_configuration_with_issuers_goes_live(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    Clients.prepare(graph_of(issuer), {})
+    monkeypatch.setitem(sys.modules, missing, None)
+    Clients.prepare(graph_of(), {})
+    with pytest.raises(PrepareError, match=r"pip install 'interlock\[jwt\]'"):
+        Clients.prepare(graph_of(issuer), {})
