@@ -13,7 +13,7 @@ from engine.exchange import OutcomeClass, Usage
 from engine.exchange.canonical import ChatReply, Text, Thinking, ToolCall
 
 from ..play import shape, streamed, tree
-from ..recordings import CORPUS, Exchange, cassette, corpus
+from ..recordings import Exchange, cassette
 
 NAME = "bedrock-converse"
 DIALECT = dialects()[NAME]
@@ -114,22 +114,3 @@ def check_request(told: Exchange) -> None:
 @pytest.mark.parametrize("name", ["tools", "tool-result-stream", "cache", "cited-document", "structured"])
 def test_requests_survive_the_canonical_form(name: str) -> None:
     check_request(cassette(NAME, name))
-
-
-@pytest.mark.skipif(not CORPUS.exists(), reason="the corpus of recordings is not on this machine")
-def test_all_recordings() -> None:
-    """Every request that was taken is written again as it was; every reply is read."""
-    seen = 0
-    for told in corpus("bedrock"):
-        if not told.path.endswith(("/converse", "/converse-stream")):
-            continue
-        seen += 1
-        check_request(told)
-        if told.status >= 300:
-            verdict = DIALECT.classify(told.status, told.header, told.body, 0.0)
-            assert verdict.outcome_class not in (OutcomeClass.SERVED, OutcomeClass.GARBLED), told.name
-            continue
-        reply = reply_of(told)
-        assert reply.usage is not None, told.name
-        assert reply.choices[0].finish is not None, told.name
-    assert seen > 50

@@ -1,0 +1,86 @@
+"""Recorded replies, whole or streamed, are read as what they say."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+from engine.dialects.protocol import ChatCodec
+from engine.exchange import Verdict
+from engine.exchange.canonical import ChatReply, ChatRequest, Refusal, Text, ToolCall
+
+from ..play import added, encode, events, pieces
+from .facts import arguments, facts_of
+from .requests import codec_of
+from .spoken import Recorded
+
+#: Bytes up to which a stream is also read byte by byte.
+SMALL = 3000
+#: How often a longer one is cut, at random places.
+CUTS = 12
+
+_ENDS = {
+    "stop": {"stop", "eos", "end_turn", "stop_sequence", "complete", "completed", "1", ""},
+    "length": {"length", "max_tokens", "max_output_tokens", "2"},
+    "tool_calls": {"tool_calls", "tool_call", "tool_use", "function_call"},
+    "content_filter": {"content_filter", "safety", "guardrail_intervened"},
+    "refusal": {"refusal"},
+    "error": {"unexpected_tool_call", "malformed_function_call"},
+}
+
+
+def read(found: Recorded, cuts: Iterable[int] = ()) -> ChatReply | Verdict:
+    """The reply as the codec reads it; a stream in the pieces that ``cuts`` make of it."""
+    codec: ChatCodec = codec_of(found)
+    if not found.streams:
+        return codec.read_reply(found.body)
+    sum_ = added(events(codec, pieces(found.body, cuts)), found.spoken.dialect if found.spoken else "")
+    return sum_.reply() if sum_.failure is None else sum_.failure
+
+
+def check_splits(found: Recorded, whole: ChatReply | Verdict) -> None:
+    """A stream means the same however its bytes arrive."""
+    dice = random.Random(found.name)
+    assert read(found, [dice.randrange(1 << 30) for _ in range(CUTS)]) == whole, "another reply when cut"
+    if len(found.body) <= SMALL:
+        assert read(found, range(len(found.body))) == whole, "another reply byte by byte"
+
+
+def check_facts(found: Recorded, reply: ChatReply) -> None:
+    """The text, the calls, the ends and the usage are those that the recording's JSON says."""
+    assert found.spoken is not None
+    facts = facts_of(found.spoken.dialect, found.tree, found.chunks)
+    parts = [part for choice in reply.choices for part in choice.parts]
+    text = "".join(part.text for part in parts if isinstance(part, Text))
+    assert text == facts.text, f"the text is {text[:99]!r}, told was {facts.text[:99]!r}"
+    calls = [(part.name, arguments(part.arguments)) for part in parts if isinstance(part, ToolCall)]
+    assert calls == facts.calls, f"the calls are {calls}, told were {facts.calls}"
+    usage = reply.usage
+    counts = (usage.input, usage.output, usage.cached) if usage is not None else (None, None, None)
+    told = (facts.input, facts.output, facts.cached)
+    assert counts == told, f"the usage is {counts}, told was {told}"
+    for choice, word in zip(reply.choices, facts.ends, strict=False):
+        _check_end(choice, str(word).lower())
+
+
+def _check_end(choice: Any, word: str) -> None:
+    meant = {finish for finish, words in _ENDS.items() if word in words}
+    if "stop" in meant:  # what it ended with tells more than the word
+        meant |= {"tool_calls"} if any(isinstance(part, ToolCall) for part in choice.parts) else set()
+        meant |= {"refusal"} if any(isinstance(part, Refusal) for part in choice.parts) else set()
+    meant = {max(meant, key=("stop", "tool_calls", "refusal").index)} if "stop" in meant else meant
+    assert choice.finish in meant or (choice.finish is None and word == ""), f"{choice.finish} for {word!r}"
+
+
+def check_own_form(found: Recorded, reply: ChatReply) -> None:
+    """Written in its own protocol and read again, a reply has the same parts and the same usage."""
+    codec: Any = codec_of(found)
+    again = codec.read_reply(encode(codec.write_reply(reply, ChatRequest())))
+    assert isinstance(again, ChatReply), f"written again it is {again}"
+    assert again.text == reply.text, "written again it has another text"
+    assert again.usage == reply.usage, f"written again it has the usage {again.usage}, not {reply.usage}"
+    kinds = [[type(part) for part in choice.parts] for choice in reply.choices]
+    assert [[type(part) for part in choice.parts] for choice in again.choices] == kinds, (
+        "written again it has other parts"
+    )
