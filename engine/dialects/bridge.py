@@ -13,7 +13,7 @@ from engine.exchange.canonical import ChatReply, ChatRequest, carries_output
 from engine.exchange.events import Began, Ended, Event, events_of
 
 from .following import Following, empty
-from .link import JSON, apply_quirks, path_of
+from .link import JSON, apply_quirks, overrides, path_of
 from .protocol import ChatCodec, Codec, Dialect, EventReader, EventWriter, Written
 from .registry import dialects
 
@@ -99,9 +99,10 @@ class CodecBridge:
     def encode(self, call: Call, shape: Shape) -> WireRequest:
         """See :class:`engine.dialects.link.Link`."""
         written = self._provider.write_request(self._asked(call), shape)
-        for name, value in shape.default:
+        default, fixed = overrides(call, shape)
+        for name, value in default:
             written.body.setdefault(name, value)
-        written.body.update(shape.set)
+        written.body.update(fixed)
         return _finished(self._back, self._kind, False, shape, written)
 
     def decode(self, call: Call, header: Header, body: bytes) -> tuple[Verdict, bytes]:
@@ -110,6 +111,8 @@ class CodecBridge:
         if isinstance(reply, Verdict):
             return reply, b""
         reply.model = reply.model or call.model
+        if hasattr(reply, "id"):
+            reply.id = reply.id or call.request_id
         return _served(reply), _encode(self._client.write_reply(reply, self._asked(call)))
 
     def stream(self, call: Call, header: Header) -> BridgeStream:

@@ -97,6 +97,29 @@ def apply_quirks(body: dict[str, Any], shape: Shape) -> tuple[str, ...]:
     return tuple(name for name in dropped if name != "model")
 
 
+Pairs = tuple[tuple[str, Raw], ...]
+#: Kinds of request that write text, and the fields that mean nothing to any other.
+_WRITING = frozenset({"chat", "completions", "count_tokens"})
+_OF_WRITING = frozenset(
+    {
+        "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_output_tokens", "max_tokens",
+        "min_p", "parallel_tool_calls", "presence_penalty", "reasoning", "reasoning_effort", "response_format", "seed",
+        "stop", "stop_sequences", "temperature", "thinking", "tool_choice", "tools", "top_k", "top_logprobs", "top_p",
+        "verbosity",
+    }
+)  # fmt: skip
+
+
+def overrides(call: Call, shape: Shape) -> tuple[Pairs, Pairs]:
+    """The defaults and the fixed fields that concern such a request: a policy for all must not spoil embeddings."""
+    if call.kind in _WRITING:
+        return shape.default, shape.set
+    return (
+        tuple(pair for pair in shape.default if pair[0] not in _OF_WRITING),
+        tuple(pair for pair in shape.set if pair[0] not in _OF_WRITING),
+    )
+
+
 #: Fields that hold messages, in one protocol or another.
 _CONVERSATIONS = frozenset({"messages", "input"})
 
@@ -104,21 +127,22 @@ _CONVERSATIONS = frozenset({"messages", "input"})
 def spliced(call: Call, shape: Shape, aliases: Mapping[str, str | None]) -> tuple[dict[str, Raw], tuple[str, ...]]:
     """The client's top-level fields with the overrides, the quirks and the model's name; and what was dropped."""
     body = dict(call.body or ())
+    default, fixed = overrides(call, shape)
     unknown: tuple[str, ...] = ()
     if aliases:
-        for name, value in shape.default:
+        for name, value in default:
             known = aliases.get(name, name)
             if known is not None:
                 body.setdefault(known, value)
-        for name, value in shape.set:
+        for name, value in fixed:
             known = aliases.get(name, name)
             if known is not None:
                 body[known] = value
-        unknown = tuple(name for name, _ in (*shape.default, *shape.set) if aliases.get(name, name) is None)
+        unknown = tuple(name for name, _ in (*default, *fixed) if aliases.get(name, name) is None)
     else:
-        for name, value in shape.default:
+        for name, value in default:
             body.setdefault(name, value)
-        body.update(shape.set)
+        body.update(fixed)
     if shape.roles:
         for name in _CONVERSATIONS & body.keys():
             body[name] = _recast(body[name], shape.roles)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -106,6 +107,12 @@ def _provider(model: ProviderDoc) -> Provider:
     )
 
 
+@lru_cache
+def _shared(supports: frozenset[str]) -> frozenset[str]:
+    """One object for equal sets: every decision reads those of its targets, and the processor's cache is small."""
+    return supports
+
+
 def _target(provider: Provider, model: ProviderDoc, name: str) -> Target:
     entry = model.models[name]
     supports = frozenset(entry.supports)
@@ -116,7 +123,7 @@ def _target(provider: Provider, model: ProviderDoc, name: str) -> Target:
         model=entry.model or name,
         context_window=entry.context_window,
         max_output=entry.max_output,
-        supports=supports if supports & _SURFACES else supports | {"chat"},
+        supports=_shared(supports if supports & _SURFACES else supports | {"chat"}),
         price=None if entry.price is None else _price(entry.price),
         labels=MappingProxyType(dict(sorted({**model.labels, **entry.labels}.items()))),
     )

@@ -42,8 +42,8 @@ def _totals(found: dict[str, tuple[Examined, ...]]) -> str:
     skipped = sum(1 for one in ours if one.skipped)
     passed = sum(1 for one in ours if not one.skipped and not one.wrong)
     return (
-        f"{_files(every):,} files hold {len(every):,} exchanges. {_files(ours):,} files hold the {len(ours):,} exchanges of "
-        f"the kinds below: {passed:,} passed, {skipped} were skipped.\n"
+        f"{_files(every):,} files hold {len(every):,} exchanges. {_files(ours):,} files hold the {len(ours):,} exchanges "
+        f"of the kinds below: {passed:,} passed, {skipped} were skipped.\n"
     )
 
 

@@ -123,3 +123,13 @@ def test_an_error_event_is_what_the_official_sdks_raise() -> None:
         OPENAI.error_event(504, {"message": "m", "code": "timeout"}, "r-1")
         == b'data: {"error":{"message":"m","code":"timeout"}}\n\n'
     )
+
+
+@pytest.mark.parametrize("name", ["temperature", "max_tokens", "reasoning_effort"])
+def test_what_shapes_a_text_is_not_asked_of_embeddings(name: str) -> None:
+    """A policy for all requests may set it."""
+    shape = Shape(MODEL, "upstream-1", default=raws(**{name: "1"}), set=raws(**{name: "1", "own": "2"}))
+    for surface, there in (("chat", True), ("embeddings", False)):
+        made = msgspec.json.decode(OPENAI.encode(call({}, surface), shape).body)
+        assert (name in made) is there
+        assert made["own"] == 2
