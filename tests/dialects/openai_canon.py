@@ -73,12 +73,13 @@ def requests(
 def usages(draw: st.DrawFn) -> Usage:
     """Usage whose parts are no more than their wholes."""
     into, out = draw(COUNTS), draw(COUNTS)
+    cached = draw(st.integers(0, into))
     return Usage(
         input=into,
         output=out,
-        cached=draw(st.integers(0, into)),
+        cached=cached,
         reasoning=draw(st.integers(0, out)),
-        cache_write=draw(st.none() | st.integers(0, into)),
+        cache_write=draw(st.none() | st.integers(0, into - cached)),
     )
 
 

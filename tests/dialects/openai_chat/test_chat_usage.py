@@ -49,6 +49,11 @@ from ..openai_canon import usages
             },
             Usage(input=386, output=15, cached=9, input_audio=375),
         ),
+        # What was read from the cache told as written to it too.
+        (
+            {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 7, "cache_write_tokens": 7}},
+            Usage(input=9, cached=7, cache_write=2),
+        ),
         # Cached tokens beside the prompt.
         (
             {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 105, "cache_read_input_tokens": 100},

@@ -292,6 +292,11 @@ def test_wishes_for_thoughts_of_other_protocols(wish: Reasoning, told: dict[str,
     assert foreign(reasoning=wish)[0]["reasoning"] == told
 
 
+def test_words_of_this_protocol_stay_as_they_are() -> None:
+    asked = CHAT.read_request({"model": "m", "input": "a", "reasoning": {"effort": "max"}})
+    assert again(asked)["reasoning"] == {"effort": "max"}
+
+
 def test_only_encrypted_thoughts_of_this_protocol_go_back() -> None:
     summary = Thinking("hm", id="rs_1")
     sealed = Thinking(id="rs_1", extra={"encrypted_content": "x", "detail": {}})

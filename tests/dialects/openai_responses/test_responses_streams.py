@@ -256,6 +256,15 @@ def test_what_no_piece_told_is_in_the_whole_item() -> None:
         assert bare(streamed(CHAT, sse(*told), NAME)) == bare(whole)
 
 
+def test_parts_of_which_nothing_is_told_do_not_shift_the_others() -> None:
+    cited = Citation(url="https://x.example", title="X")
+    told: list[Event] = [TextPiece("a"), TextPiece("", 0, 1), TextPiece("", 0, 2, [cited]), TextPiece(".", 0, 3)]
+    said = streamed(CHAT, write([BEGAN, *told, Finished("stop"), Ended()]), NAME)
+    assert said.text == "a."
+    texts = [part for part in said.choices[0].parts if isinstance(part, Text)]
+    assert [citation.url for text in texts for citation in text.citations] == [cited.url]
+
+
 def test_summaries_of_several_parts() -> None:
     def piece(text: str, place: int) -> dict[str, Any]:
         return {

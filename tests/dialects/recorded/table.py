@@ -41,10 +41,8 @@ def _totals(found: dict[str, tuple[Examined, ...]]) -> str:
     ours = [one for one in every if one.ours]
     skipped = sum(1 for one in ours if one.skipped)
     passed = sum(1 for one in ours if not one.skipped and not one.wrong)
-    return (
-        f"{_files(every):,} files hold {len(every):,} exchanges. {_files(ours):,} files hold the {len(ours):,} exchanges "
-        f"of the kinds below: {passed:,} passed, {skipped} were skipped.\n"
-    )
+    all_, some = f"{_files(every):,} files hold {len(every):,} exchanges", f"{_files(ours):,} files hold {len(ours):,}"
+    return f"{all_}. Of the kinds below {some}: {passed:,} passed, {skipped} were skipped.\n"
 
 
 def _files(some: list[Examined]) -> int:
