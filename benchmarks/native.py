@@ -123,13 +123,26 @@ def request_file(model: str, *, stream: bool) -> Path:
 
 
 def load_command(
-    port: int, path: str, model: str, connections: int, seconds: float, warm_up: float, *, stream: bool = False
+    port: int,
+    path: str,
+    model: str,
+    connections: int,
+    seconds: float,
+    warm_up: float,
+    *,
+    stream: bool = False,
+    request: Path | None = None,
+    end: str = "[DONE]",
+    pieces: int = PIECES,
 ) -> list[str]:
-    """The command line of one load run."""
+    """The command line of one load run. ``request`` is a file with another body than ``model`` gives.
+
+    ``end`` stands in the last line of a good stream, in which ``pieces`` lines hold a piece.
+    """
     command = [str(build()), "load", "--port", str(port), "--path", path]
     command += ["--connections", str(connections), "--seconds", str(seconds), "--warm-up", str(warm_up)]
-    command += ["--request", str(request_file(model, stream=stream))]
-    return command + (["--pieces", str(PIECES)] if stream else [])
+    command += ["--request", str(request or request_file(model, stream=stream)), "--end", end]
+    return command + (["--pieces", str(pieces)] if stream else [])
 
 
 def start_load(command: list[str]) -> subprocess.Popen[str]:

@@ -1,7 +1,8 @@
 /* Closed-loop load over keep-alive connections: each sends the next request when the last reply is whole.
  *
  * Every reply is read to its end and judged: status 200 and the marker in the body; a stream must bring every piece and
- * end with `data: [DONE]`. Times of the pieces' arrival show whether they were relayed as they came. */
+ * end with `data: [DONE]`, or with the line of another protocol that `--end` names. Times of the pieces' arrival show
+ * whether they were relayed as they came. */
 #define _GNU_SOURCE
 #include "common.h"
 
@@ -37,7 +38,7 @@ typedef struct {
 } sample;
 
 static int port, pieces_wanted, streaming;
-static const char *marker = "piece00";
+static const char *marker = "piece00", *end_mark = "[DONE]";
 static buffer request;
 static link_ *links;
 static int epoll_fd, measuring, explained, warm;
@@ -118,7 +119,7 @@ static void scan_events(link_ *l) {
         if (!strncmp(line, "data:", 5)) {
             if (!now) now = now_ns();
             if (!l->events++) l->first_event = now;
-            if (strstr(line, "[DONE]")) l->ended = 1;
+            if (strstr(line, end_mark)) l->ended = 1;
             if (strstr(line, "piece")) {
                 if (!l->pieces++) l->first_piece = now;
                 l->last_piece = now;
@@ -300,6 +301,7 @@ int load_main(int argc, char **argv) {
         else if (!strcmp(name, "--request")) file = value;
         else if (!strcmp(name, "--path")) path = value;
         else if (!strcmp(name, "--key")) key = value;
+        else if (!strcmp(name, "--end")) end_mark = value;
         else if (!strcmp(name, "--pieces")) pieces_wanted = atoi(value), streaming = 1;
         else {
             fprintf(stderr, "unknown option %s\n", name);

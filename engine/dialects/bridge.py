@@ -10,7 +10,7 @@ from msgspec import Raw, structs
 
 from engine.exchange import Call, Header, OutcomeClass, Shape, UncarriedError, Usage, Verdict, WireRequest
 from engine.exchange.canonical import ChatReply, ChatRequest, carries_output
-from engine.exchange.events import Began, Ended, Event, events_of
+from engine.exchange.events import Began, Ended, Event, TextPiece, ThinkingPiece, ToolCallPiece, events_of
 
 from .following import Following, empty
 from .link import JSON, apply_quirks, overrides, path_of
@@ -153,6 +153,10 @@ class Whole:
         return b"", None
 
 
+#: What nearly all events of a stream are, which say nothing of the stream itself.
+_PIECES = frozenset({TextPiece, ThinkingPiece, ToolCallPiece})
+
+
 class BridgeStream(Following):
     """Reads one protocol's stream and writes another's.
 
@@ -193,6 +197,9 @@ class BridgeStream(Following):
         for event in events:
             if self.ended:
                 break
+            if self.committed and type(event) in _PIECES and not self._held:
+                out.append(self._write(event))
+                continue
             self._note(event)
             if self.failure is not None:
                 break

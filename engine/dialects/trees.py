@@ -53,9 +53,12 @@ def texts(value: Any) -> list[str]:
 
 def count(value: Any) -> int | None:
     """A whole number from 0 on (``40.0`` is one), else ``None``."""
+    if type(value) is int:  # nearly always
+        return value if value >= 0 else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+        return value if value >= 0 else None
+    return None
 
 
 def whole(value: Any) -> int | None:

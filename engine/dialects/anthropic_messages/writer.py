@@ -32,6 +32,12 @@ _encode = msgspec.json.encode
 #: What of a canonical ``extra`` is this protocol's own, whatever the upstream was.
 _OWN = ("caller", "container", "context_management", "stop_details")
 
+#: More of a text block: its index, and the text as JSON.
+_TEXT = (
+    b"event: content_block_delta\n"
+    b'data: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%b}}\n\n'
+)
+
 
 class Writer:
     """Writes one stream: blocks of rising index, one open at a time, as the protocol's clients put them together.
@@ -77,6 +83,8 @@ class Writer:
 
     def write(self, event: Event) -> bytes:
         """See :class:`engine.dialects.protocol.EventWriter`. Of several answers only the first is told."""
+        if type(event) is TextPiece and event.block == self._open and self._goes_on(event):
+            return _TEXT % (self._index, _encode(event.text))
         if isinstance(event, TextPiece | ThinkingPiece | RefusalPiece | ToolCallPiece | WholePart):
             return self._piece(event) if event.choice == 0 else b""
         if isinstance(event, Began):
@@ -89,6 +97,10 @@ class Writer:
         elif isinstance(event, Ended):
             return self._end()
         return b""
+
+    def _goes_on(self, piece: TextPiece) -> bool:
+        """Whether it is more of the open text and nothing else, as nearly every piece is."""
+        return self._kind == "text" and piece.choice == 0 and piece.text != "" and not piece.citations
 
     def _begin(self, event: Began) -> None:
         known = self._began

@@ -55,10 +55,13 @@ class ChoiceReader:
 
     def delta(self, delta: dict[str, Any]) -> list[Event]:
         """The pieces in one delta."""
+        content = delta.get("content")
+        if content and len(delta) == 1 and isinstance(content, str):
+            self.spoke = True  # what nearly every delta is
+            return [self._say(content)]
         events: list[Event] = []
         if "reasoning_details" in delta or "reasoning_content" in delta or "reasoning" in delta:
             self._think(delta, events)
-        content = delta.get("content")
         if isinstance(content, str):
             if content:
                 events.append(self._say(content))

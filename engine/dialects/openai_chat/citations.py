@@ -9,7 +9,7 @@ from engine.dialects.trees import count, items, mapping, mappings, text
 from engine.exchange.canonical import Citation, Text
 
 #: Fields of a reply, or of a stream's events, that list the answer's sources (Perplexity).
-SOURCES = ("citations", "search_results")
+SOURCES = frozenset({"citations", "search_results"})
 
 
 def read_annotations(tree: Any) -> list[Citation]:

@@ -21,6 +21,8 @@ _DONE = b"[DONE]"
 _KNOWN = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "service_tier", "error", "p", "obfuscation", "padding"}
 )
+#: Facts of the reply as a whole that may come late.
+_FACTS = frozenset({"id", "model", "service_tier"})
 
 
 class ChatReader:
@@ -31,6 +33,8 @@ class ChatReader:
         self._choices: dict[int, ChoiceReader] = {}
         self._began: Began | None = None
         self._told: set[str] = set()
+        self._usual: frozenset[str] = frozenset()
+        """The fields of a chunk whose facts are all told: those that are alike bring no news."""
         self._usage: Usage | None = None
         self._over = False
 
@@ -51,10 +55,10 @@ class ChatReader:
         for event in block.split(b"\n\n"):
             data = payload(event) if event and not self._over else b""
             if data:
-                self._frame(name_of(event), data, events)
+                self._frame(event, data, events)
         return events
 
-    def _frame(self, name: str, data: bytes, events: list[Event]) -> None:
+    def _frame(self, event: bytes, data: bytes, events: list[Event]) -> None:
         if data == _DONE:
             self._over = True
             for choice in self._choices.values():
@@ -64,14 +68,15 @@ class ChatReader:
         chunk = json_tree(data)
         if not isinstance(chunk, dict):
             return  # some service's extension, not ours to judge
-        if chunk.get("error") or chunk.get("object") == "error" or name == "error":
+        if chunk.get("error") or chunk.get("object") == "error" or (b"\n" in event and name_of(event) == "error"):
             self._over = True
             events.append(Failed(inner_error(chunk.get("error") or chunk)))
             return
-        self._begin(chunk, events)
+        if chunk.keys() != self._usual:
+            self._begin(chunk, events)
         for tree in mappings(chunk.get("choices")):
             self._choice(tree, chunk, events)
-        usage = chunk.get("usage") or mapping(chunk.get("x_groq")).get("usage")
+        usage = chunk.get("usage") or ("x_groq" in chunk and mapping(chunk["x_groq"]).get("usage"))
         if usage:
             found = read_usage(usage)
             if found is not None and found != self._usage:
@@ -91,6 +96,7 @@ class ChatReader:
         if began is not None and not fresh:
             known = (began.id or not id_) and (began.model or not model) and (began.service_tier or not tier)
             if known:
+                self._usual = frozenset(chunk) if self._is_told(chunk, began) else self._usual
                 return
         self._told.update(fresh)
         if began is None:
@@ -100,8 +106,13 @@ class ChatReader:
             self._began = Began(began.id or id_, began.model or model, began.created or created, tier, fresh)
         events.append(self._began)
 
+    def _is_told(self, chunk: dict[str, Any], began: Began) -> bool:
+        told = {"id": began.id, "model": began.model, "service_tier": began.service_tier}
+        return all(told[name] if name in _FACTS else name in _KNOWN or name in self._told for name in chunk)
+
     def _choice(self, tree: dict[str, Any], chunk: dict[str, Any], events: list[Event]) -> None:
-        index = count(tree.get("index")) or 0
+        place = tree.get("index")
+        index = (count(place) or 0) if place else 0
         choice = self._choices.get(index)
         if choice is None:
             seed = self._began.id if self._began is not None else ""
@@ -114,13 +125,15 @@ class ChatReader:
         tokens = tree.get("logprobs")
         if tokens is not None:
             events.extend(choice.logprobs(tokens))
-        if choice.uncited and any(name in chunk for name in SOURCES):
+        if choice.uncited and not SOURCES.isdisjoint(chunk):
             events.extend(choice.cite(read_sources(chunk)))
+        word = text(tree.get("finish_reason"))
+        if not word and "error" not in tree:
+            return
         failure = choice_failure(tree)
         if failure is not None:
             self._over = True
             events.append(Failed(failure))
             return
-        word = text(tree.get("finish_reason"))
         if word:
             events.extend(choice.finish(word, tree))

@@ -9,6 +9,10 @@ from engine.exchange import Usage
 
 _INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
 _OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
+_SEARCHES = frozenset({"server_tool_use_details", "server_tool_use", "num_search_queries"})
+_WHOLES = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_NOTHING: dict[str, Any] = {}
+_UNKNOWN = Usage()
 
 
 def read_usage(tree: Any) -> Usage | None:
@@ -21,6 +25,8 @@ def read_usage(tree: Any) -> Usage | None:
     """
     if not isinstance(tree, dict):
         return None
+    if tree.keys() <= _WHOLES:
+        return _wholes(tree)
     into, out = _details(tree, _INPUT_DETAILS), _details(tree, _OUTPUT_DETAILS)
     prompt = _first(tree, "prompt_tokens", "input_tokens")
     completion = _first(tree, "completion_tokens", "output_tokens")
@@ -48,7 +54,16 @@ def read_usage(tree: Any) -> Usage | None:
         output_audio=_within(count(out.get("audio_tokens")), completion),
         searches=_searches(tree),
     )
-    return usage if usage != Usage() else None
+    return usage if usage != _UNKNOWN else None
+
+
+def _wholes(tree: dict[str, Any]) -> Usage | None:
+    """Usage of which no parts are told: what the total has beyond them are thoughts, which are output."""
+    prompt, completion = count(tree.get("prompt_tokens")), count(tree.get("completion_tokens"))
+    total = count(tree.get("total_tokens"))
+    if prompt is not None and completion is not None:
+        return Usage(prompt, completion if total is None else max(completion, total - prompt))
+    return None if prompt is None and completion is None else Usage(prompt, completion)
 
 
 def _beyond(excess: int, reasoning: int, audio: int, cache: tuple[int, int]) -> tuple[int, int]:
@@ -67,7 +82,7 @@ def _details(tree: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
         found = tree.get(name)
         if isinstance(found, dict):
             return found
-    return {}
+    return _NOTHING
 
 
 def _cached(tree: dict[str, Any], into: dict[str, Any]) -> int | None:
@@ -78,14 +93,15 @@ def _cached(tree: dict[str, Any], into: dict[str, Any]) -> int | None:
 
 
 def _searches(tree: dict[str, Any]) -> int | None:
+    if _SEARCHES.isdisjoint(tree):
+        return None
     tools = mapping(tree.get("server_tool_use_details")) or mapping(tree.get("server_tool_use"))
     return _either(count(tools.get("web_search_requests")), count(tree.get("num_search_queries")))
 
 
 def _first(tree: dict[str, Any], *names: str) -> int | None:
     for name in names:
-        found = count(tree.get(name))
-        if found is not None:
+        if name in tree and (found := count(tree[name])) is not None:
             return found
     return None
 

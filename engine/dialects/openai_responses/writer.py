@@ -53,7 +53,9 @@ class ResponsesWriter:
 
     def write(self, event: Event) -> bytes:
         """See :class:`engine.dialects.protocol.EventWriter`."""
-        if isinstance(event, Began):
+        if type(event) is TextPiece and event.choice == 0:  # what nearly every event is
+            self._tell(event)
+        elif isinstance(event, Began):
             self._begin(event)
         elif isinstance(event, Used):
             self._usage = merged(self._usage, event.usage)

@@ -44,8 +44,6 @@ class Said:
         return {"item_id": self._id, "output_index": self._place, "content_index": len(self._content) - 1}
 
     def _open(self, block: int, part: dict[str, Any]) -> None:
-        if self._block == block:
-            return
         self._close_part()
         self._block = block
         self._content.append(part)
@@ -53,7 +51,8 @@ class Said:
 
     def text(self, block: int, piece: str) -> None:
         """More text of a block."""
-        self._open(block, {"type": "output_text", "text": "", "annotations": [], "logprobs": []})
+        if self._block != block:
+            self._open(block, {"type": "output_text", "text": "", "annotations": [], "logprobs": []})
         if piece:
             self._pieces.append(piece)
             tokens, self._tokens = self._tokens, []
@@ -61,7 +60,8 @@ class Said:
 
     def refusal(self, block: int, piece: str) -> None:
         """More of a refusal."""
-        self._open(block, {"type": "refusal", "refusal": ""})
+        if self._block != block:
+            self._open(block, {"type": "refusal", "refusal": ""})
         self._pieces.append(piece)
         self._out.emit("response.refusal.delta", **self._where(), delta=piece)
 

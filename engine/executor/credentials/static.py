@@ -23,6 +23,10 @@ class StaticCredential:
         self._source = Source(auth.secret, environ) if auth.secret is not None else None
         self._headers: Pairs | None = _NOTHING
         self._version = -1
+        if self._source is not None and auth.secret is not None and auth.secret.kind == "env":
+            value = self._source.value(0.0)
+            self._headers = None if value is None else self._made(value.reveal())
+            self._source = None  # it stays what it is
 
     def available(self, now: float) -> bool:
         """Whether there is a secret to send (for the ``caller`` scheme: always, the client brings it)."""
@@ -43,7 +47,7 @@ class StaticCredential:
             return None if caller is None else (("authorization", caller),)
         source = self._source
         if source is None:
-            return _NOTHING
+            return self._headers
         value = source.value(now)
         if source.version != self._version:
             self._version = source.version

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.dialects.openai_chat.usage import read_usage, write_usage
 from engine.exchange import Usage
@@ -105,3 +106,15 @@ def test_what_is_written_is_read_again(usage: Usage) -> None:
 def test_nothing_is_said_of_what_nobody_reported() -> None:
     assert write_usage(Usage(output=3)) == {"completion_tokens": 3}
     assert write_usage(Usage(input=1, output=3))["total_tokens"] == 4
+
+
+COUNTS = st.none() | st.integers(-1, 40) | st.sampled_from([12.0, True, "7"])
+
+
+@given(COUNTS, COUNTS, COUNTS, st.sets(st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens"])))
+def test_usage_without_parts_is_read_as_with_empty_ones(
+    prompt: object, completion: object, total: object, named: set[str]
+) -> None:
+    told = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    tree = {name: value for name, value in told.items() if name in named}
+    assert read_usage(tree) == read_usage(tree | {"prompt_tokens_details": {}})
