@@ -28,7 +28,7 @@ from engine.exchange.canonical import (
     ToolChoice,
 )
 
-from ..openai_canon import answers, bare, finish_of, usages
+from ..canon import bare, finish_of, openai_answers, usages
 from ..play import encode, odd_json, tree
 from ..recordings import cassette
 
@@ -204,7 +204,7 @@ def test_encrypted_thoughts_keep_their_ids() -> None:
 
 
 @settings(max_examples=100)
-@given(answers(), usages(), st.booleans())
+@given(openai_answers(), usages("cached", "reasoning"), st.booleans())
 def test_what_is_written_is_read_again(parts: list[Part], usage: Usage, cut: bool) -> None:
     choice = Choice(parts, "length" if cut else finish_of(parts))
     usage = structs.replace(usage, cache_write=usage.cache_write or 0)

@@ -27,8 +27,7 @@ from engine.exchange.canonical import (
     ToolResult,
 )
 
-from ..canon import NAMES
-from ..openai_canon import COUNTS, FILES, FLAGS, IMAGES, RATIOS, SOUNDS, WORDS, bare, requests
+from ..canon import COUNTS, FILES, FLAGS, IMAGES, NAMES, RATIOS, SOUNDS, WORDS, bare, openai_requests
 from ..play import odd_json, shape, tree
 from ..recordings import cassette
 
@@ -325,7 +324,7 @@ def test_media_that_this_protocol_has_no_part_for() -> None:
 
 @settings(max_examples=60)
 @given(
-    requests(
+    openai_requests(
         NAME, IMAGES | FILES | SOUNDS, st.builds(Thinking, WORDS, id=NAMES), temperature=RATIOS, top_p=RATIOS,
         top_logprobs=COUNTS, service_tier=NAMES, parallel_tool_calls=FLAGS, verbosity=NAMES, store=FLAGS,
         max_tokens=COUNTS, user=NAMES,

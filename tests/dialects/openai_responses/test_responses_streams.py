@@ -44,7 +44,7 @@ from engine.exchange.events import (
     is_output,
 )
 
-from ..openai_canon import answers, bare, finish_of, usages
+from ..canon import bare, finish_of, openai_answers, usages
 from ..play import CUTS, added, encode, events, odd_json, pieces, streamed
 from ..recordings import cassette
 
@@ -320,7 +320,7 @@ def test_recorded_streams_are_relayed_byte_for_byte(name: str, cuts: list[int]) 
 
 
 @settings(max_examples=100)
-@given(answers(), usages(), CUTS)
+@given(openai_answers(), usages("cached", "reasoning"), CUTS)
 def test_a_stream_amounts_to_the_whole_reply(parts: list[Part], usage: Usage, cuts: list[int]) -> None:
     reply = ChatReply("r", "m", 5, [Choice(parts, finish_of(parts))], usage, "flex", origin="elsewhere")
     told = streamed(CHAT, write(events_of(reply)), NAME, cuts)
