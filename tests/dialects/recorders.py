@@ -45,6 +45,8 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 
 _Loader.add_constructor("!binary", lambda loader, node: base64.b64decode(node.value))
+# Objects of Python stand where names of headers do: of their arguments the first is the name.
+_Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, kind, node: node.value[0].value)
 
 
 def _vcr(name: str, data: bytes) -> Iterator[Exchange]:
@@ -69,8 +71,11 @@ def _when_then(name: str, data: bytes) -> Iterator[Exchange]:
         if tree:
             asked, told = tree["when"], tree["then"]
             headers = {entry["name"].lower(): entry["value"] for entry in told.get("header") or []}
+            body = _bytes(told.get("body"))
+            if told.get("body_encoding") == "base64":
+                body = base64.b64decode(body)
             request = _json(_bytes(asked.get("body")))
-            yield Exchange(name, asked.get("path", ""), request, told["status"], headers, _bytes(told.get("body")))
+            yield Exchange(name, asked.get("path", ""), request, told["status"], headers, _plain(body))
 
 
 def _json_cassette(name: str, data: bytes) -> Iterator[Exchange]:
@@ -121,11 +126,17 @@ def _object(value: Any) -> Any:
 
 def _events(chunks: list[Any]) -> bytes:
     if chunks and isinstance(chunks[0], str):
-        return "".join(chunks).encode()
+        whole = all(chunk.endswith("\n") for chunk in chunks)
+        return "".join(chunks if whole else map(_line, chunks)).encode()
     told = [json.dumps(_object(chunk)) for chunk in chunks]
     if any("__type__" in chunk for chunk in chunks):
         told.append("[DONE]")
     return "".join(f"data: {line}\n\n" for line in told).encode()
+
+
+def _line(text: str) -> str:
+    """A line of events that lost its end: of data, the event ends with it."""
+    return f"{text}\n\n" if text.startswith("data:") else f"{text}\n"
 
 
 #: What Google's library keeps beside the settings that its wire puts into ``generationConfig``.
@@ -177,8 +188,14 @@ def _sse(name: str, data: bytes) -> Iterator[Exchange]:
 def _chunk_lines(name: str, data: bytes) -> Iterator[Exchange]:
     """The payloads of events, one a line, of one stream or several; those of AWS are put back into its messages."""
     told: list[bytes] = []
+    last = ""
     for line in filter(bytes.strip, data.splitlines()):
         payload = json.loads(line)
+        if payload.get("object") == "chat.completion.chunk":
+            if last not in ("", payload.get("id")):
+                yield from _sse(name, b"".join(told))
+                told = []
+            last = payload.get("id") or ""
         if len(payload) == 1 and payload.keys() <= _OF_AWS:
             ((kind, fields),) = payload.items()
             told.append(event(kind, **fields))

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.dialects.splice import json_object
 from engine.dialects.sse import Splitter, payload
-from engine.dialects.trees import json_text, json_tree, mapping, others, text
+from engine.dialects.trees import json_text, json_tree, mapping, mappings, others, text
 from engine.exchange import OutcomeClass, Verdict
 from engine.exchange.canonical import Opaque, Text, Thinking, ToolCall
 from engine.exchange.events import (
@@ -110,7 +110,16 @@ class Reader:
         usage = message.get("usage")
         if isinstance(usage, dict):
             began.service_tier = read_tier(usage.get("service_tier"))
-        return [began, *self._used(usage)]
+        return [began, *self._used(usage), *self._begun_with(message)]
+
+    def _begun_with(self, message: dict[str, Any]) -> list[Event]:
+        """What the message holds from its beginning, and its end: calls by a program that the service runs come so."""
+        found: list[Event] = []
+        for value in mappings(message.get("content")):
+            whole = {"index": _WHOLE, "content_block": value}
+            found += [*self._begin_block(whole), *self._end_block(whole)]
+        ended = {name: message[name] for name in _ENDINGS if message.get(name) is not None}
+        return [*found, *self._end({"delta": ended})] if "stop_reason" in ended else found
 
     def _used(self, usage: object) -> list[Event]:
         """Later usage replaces what it names; the sum of input is made anew from all that is known."""
@@ -202,6 +211,9 @@ class Reader:
 #: The one name of an event that says something where its data may not.
 _ERROR = (b"event: error", b"event:error")
 _ENDS = frozenset({"stop_reason", "stop_sequence"})
+_ENDINGS = (*_ENDS, "stop_details")
+#: The index of blocks that come whole, which no block that comes in pieces has.
+_WHOLE = -1
 _IMPLIED = {
     "text_delta": "text",
     "citations_delta": "text",

@@ -66,6 +66,8 @@ def caches(model: str) -> bool:
 
 def mime_of_format(kind: str, name: str) -> str:
     """The media type of a format (``png``) of images, videos, audio or documents."""
+    if "/" in name:  # clients send whole media types too, which the service takes
+        return name
     return _MIMES.get(name) or f"{'application' if kind == 'file' else kind}/{name}"
 
 

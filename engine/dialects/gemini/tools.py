@@ -16,9 +16,12 @@ _DECLARED = frozenset({"name", "description", "parametersJsonSchema"})
 
 
 def read_tools(raw: Any) -> list[Tool]:
-    """Functions, and the tools that the service runs itself, each by its name on the wire (``googleSearch``)."""
+    """Functions, and the tools that the service runs itself, each by its name on the wire (``googleSearch``).
+
+    The service takes a single entry in the place of the list too.
+    """
     found: list[Tool] = []
-    for entry in mappings(raw):
+    for entry in mappings([raw] if isinstance(raw, dict) else raw):
         for name, value in fields(entry).items():
             if name == "functionDeclarations":
                 found.extend(_read_function(fields(item)) for item in mappings(value))

@@ -135,8 +135,8 @@ def _by_moderation(error: dict[str, Any]) -> OutcomeClass | None:
 
 
 def _is_code(code: object) -> bool:
-    """Whether it says anything: a status in quotation marks, and nothing at all, are no codes."""
-    return isinstance(code, str) and bool(code) and _as_status(code) is None
+    """Whether it says anything: a status in quotation marks, that the request is at fault, and nothing are no codes."""
+    return isinstance(code, str) and code not in ("", "invalid_request_error") and _as_status(code) is None
 
 
 def _by_range(status: int) -> OutcomeClass:

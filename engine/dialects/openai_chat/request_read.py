@@ -126,6 +126,9 @@ def _tools(request: ChatRequest, value: Any) -> bool:
     return True
 
 
+_FUNCTION = frozenset({"name", "description", "parameters", "strict"})
+
+
 def read_tool(tool: dict[str, Any]) -> Tool:
     """One entry of ``tools``; one of another kind than a function is the service's own."""
     function = tool.get("function")
@@ -136,6 +139,9 @@ def read_tool(tool: dict[str, Any]) -> Tool:
     found = _function(function)
     found.cache = mapping(tool.get("cache_control")) or None
     found.extra = others(tool, ("type", "function", "cache_control"))
+    inner = others(function, _FUNCTION)
+    if inner:
+        found.extra["function"] = inner
     return found
 
 

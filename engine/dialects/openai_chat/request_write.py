@@ -97,7 +97,9 @@ def _tool(tool: Tool, own: bool, dropped: list[str]) -> dict[str, Any]:
         return mapping(tool.builtin.value)
     written: dict[str, Any] = {"type": "function", "function": _function(tool)}
     if own:
+        inner = written["function"]
         written.update(tool.extra)
+        written["function"] = {**inner, **tool.extra.get("function", {})}
     if tool.cache is not None:
         if own:
             written["cache_control"] = tool.cache

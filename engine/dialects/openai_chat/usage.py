@@ -30,8 +30,8 @@ def read_usage(tree: Any) -> Usage | None:
 
     Services count differently, and only the total tells how: thoughts beside the completion (xAI), audio beside the
     prompt (Mistral), cached tokens beside the prompt, thoughts that nothing but the total shows (Gemini). What the
-    total has beyond prompt and completion is therefore added where it belongs. A part that is told to be larger than
-    its whole is cut to it.
+    total has beyond prompt and completion is therefore added where it belongs. Parts that are told to be larger than
+    their whole are cut to it.
     """
     if not isinstance(tree, dict):
         return None
@@ -59,12 +59,13 @@ def read_usage(tree: Any) -> Usage | None:
             total - prompt - completion, reasoning or 0, audio or 0, (cached or 0, written or 0)
         )
         prompt, completion = prompt + more_in, completion + more_out
+    cached = _within(cached, prompt)
     usage = Usage(
         prompt,
         completion,
-        _within(cached, prompt),
+        cached,
         _within(reasoning, completion),
-        _within(written, prompt),
+        _within(written, None if prompt is None else prompt - (cached or 0)),
         written_1h,
         _within(audio, prompt),
         None,

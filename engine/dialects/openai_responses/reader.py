@@ -11,7 +11,7 @@ from engine.dialects.openai_chat.usage import read_usage
 from engine.dialects.splice import json_object, name_of
 from engine.dialects.sse import Splitter, payload
 from engine.dialects.trees import count, mapping, mappings, others, text
-from engine.exchange.canonical import Citation, Media, Opaque, Refusal, Text
+from engine.exchange.canonical import Citation, Media, Opaque, Part, Refusal, Text
 from engine.exchange.events import (
     Began,
     Ended,
@@ -215,8 +215,8 @@ class ResponsesReader:
 
     def _said(self, item: _Item, told: dict[str, Any]) -> list[Event]:
         events: list[Event] = []
-        said = sorted(item.said)  # their numbers are not always those of the parts
-        for place, content in enumerate(read_item(told, "")):
+        said = sorted(item.said | item.cited.keys())  # their numbers are not always those of the parts
+        for place, content in enumerate(filter(_says_something, read_item(told, ""))):
             part, fresh = (said[place], False) if place < len(said) else (place, True)
             if isinstance(content, Media | Opaque):
                 events.append(WholePart(content, 0, self._block(item, part)))
@@ -228,6 +228,11 @@ class ResponsesReader:
                 self._refused = True
                 events.append(RefusalPiece(content.text, 0, self._block(item, part)))
         return events
+
+
+def _says_something(part: Part) -> bool:
+    """Whether pieces of the part were told, or would have been."""
+    return not isinstance(part, Text | Refusal) or bool(part.text or (isinstance(part, Text) and part.citations))
 
 
 _READ: dict[str, Callable[[ResponsesReader, dict[str, Any]], list[Event]]] = {

@@ -75,7 +75,7 @@ def finish_of(tree: dict[str, Any], *, called: bool, refused: bool) -> tuple[Fin
     if status == "incomplete":
         reason = text(mapping(tree.get("incomplete_details")).get("reason"))
         known: dict[str, Finish] = {"max_output_tokens": "length", "content_filter": "content_filter"}
-        return known.get(reason, "stop"), reason or "incomplete"
+        return known.get(reason, "stop" if reason else "length"), reason or "incomplete"
     if status in ("in_progress", "queued"):
         return None, None
     return "tool_calls" if called else "refusal" if refused else "stop", text(status) or None

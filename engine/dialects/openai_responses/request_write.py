@@ -132,7 +132,7 @@ def write_reasoning(wish: Reasoning, own: bool, dropped: list[str]) -> dict[str,
     elif effort is None and not own:
         effort = effort_of(wish.budget) if wish.budget else "medium" if wish.enabled else None
     if effort is not None:
-        told["effort"] = "high" if effort == "max" else effort
+        told["effort"] = "high" if effort == "max" and not own else effort
     if wish.summary is not None and "generate_summary" not in wish.extra:
         told["summary"] = wish.summary
     return {**told, **wish.extra} if own else told

@@ -140,6 +140,23 @@ def test_indexes_may_have_gaps_and_blocks_may_be_unannounced() -> None:
     assert choice.parts == [Text("ab"), Thinking("Hm."), Text("c")]
 
 
+def test_a_message_may_begin_whole() -> None:
+    call = {"type": "tool_use", "id": "toolu_1", "name": "roll", "input": {"dice": 2}, "caller": {"type": "code"}}
+    own = {"type": "server_tool_use", "id": "s", "name": "code", "input": {}}
+    content = [call, {"type": "text", "text": "Rolling."}, own]
+    message = {**START["message"], "content": content, "stop_reason": "tool_use", "stop_sequence": None}
+    sum_ = added(read({**START, "message": message}, begin(0, type="text", text="More."), end(0), STOP), NAME)
+    assert sum_.ended
+    (choice,) = sum_.reply().choices
+    assert choice.finish == "tool_calls"
+    assert choice.parts == [
+        ToolCall("toolu_1", "roll", '{"dice":2}', extra={"caller": {"type": "code"}}),
+        Text("Rolling."),
+        Opaque(NAME, own),
+        Text("More."),
+    ]
+
+
 def test_later_usage_completes_earlier() -> None:
     start = {"input_tokens": 3, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 20, "output_tokens": 1}
     message = {"id": "1", "model": "m", "usage": {**start, "service_tier": "priority"}}

@@ -28,19 +28,19 @@ from engine.exchange.canonical import (
 )
 from engine.exchange.events import events_of
 
-from ..made import (
+from ..canon import (
     ANY_REQUEST,
     DATA,
+    MARKED,
     MARKS,
     NAMES,
     OBJECTS,
     SCHEMAS,
-    WORDS,
+    SIGNED,
+    VISIBLE,
     calls,
+    marked_requests,
     replies,
-    requests,
-    texts,
-    thoughts,
     turn_taking,
     usages,
 )
@@ -53,16 +53,16 @@ ADDRESSES = st.sampled_from(["https://x/y", "https://x/z.png"])
 media = st.one_of(
     st.builds(Media, st.just("image"), st.just("image/png"), DATA, cache=st.none() | MARKS),
     st.builds(Media, st.just("image"), url=ADDRESSES),
-    st.builds(Media, st.just("image"), id=WORDS),
-    st.builds(Media, st.just("file"), st.just("application/pdf"), DATA, name=st.none() | WORDS),
+    st.builds(Media, st.just("image"), id=VISIBLE),
+    st.builds(Media, st.just("file"), st.just("application/pdf"), DATA, name=st.none() | VISIBLE),
     st.builds(
-        Media, st.just("file"), st.just("text/plain"), text=WORDS, extra=st.just({"citations": {"enabled": True}})
+        Media, st.just("file"), st.just("text/plain"), text=VISIBLE, extra=st.just({"citations": {"enabled": True}})
     ),
     st.builds(Media, st.just("file"), url=ADDRESSES),
 )
 tools = st.lists(
     st.one_of(
-        st.builds(Tool, NAMES, st.none() | WORDS, SCHEMAS, st.none() | st.booleans(), cache=st.none() | MARKS),
+        st.builds(Tool, NAMES, st.none() | VISIBLE, SCHEMAS, st.none() | st.booleans(), cache=st.none() | MARKS),
         NAMES.map(lambda name: Tool(name, builtin=Opaque(NAME, {"type": "web_search_1", "name": name}))),
     ),
     min_size=1,
@@ -70,15 +70,15 @@ tools = st.lists(
 )
 thinking = st.one_of(
     st.none(),
-    st.builds(Reasoning, st.just(True), st.none() | WORDS, st.integers(1024, 9000), show=st.none() | st.booleans()),
+    st.builds(Reasoning, st.just(True), st.none() | VISIBLE, st.integers(1024, 9000), show=st.none() | st.booleans()),
     st.builds(Reasoning, st.booleans(), show=st.none() | st.booleans()),
-    st.builds(Reasoning, effort=WORDS),
+    st.builds(Reasoning, effort=VISIBLE),
 )
-asked = requests(
+asked = marked_requests(
     NAME,
     media,
-    texts | media,
-    model=WORDS,
+    MARKED | media,
+    model=VISIBLE,
     tools=tools,
     tool_choice=st.none()
     | st.builds(ToolChoice, st.sampled_from(["auto", "required"]))
@@ -87,10 +87,10 @@ asked = requests(
     temperature=st.none() | st.floats(0, 1),
     top_p=st.none() | st.floats(0, 1),
     top_k=st.none() | st.integers(1, 99),
-    stop=st.lists(WORDS, max_size=2),
+    stop=st.lists(VISIBLE, max_size=2),
     format=st.none() | st.builds(Format, st.just("schema"), schema=SCHEMAS),
     reasoning=thinking,
-    user=st.none() | WORDS,
+    user=st.none() | VISIBLE,
     service_tier=st.none() | st.sampled_from(["auto", "default"]),
     stream=st.booleans(),
     extra=OBJECTS.map(lambda extra: {f"x_{name}": value for name, value in extra.items()}),
@@ -105,14 +105,16 @@ def test_requests(request: ChatRequest) -> None:
 
 
 LOCATION = {"type": "page_location", "cited_text": "q", "document_index": 0, "document_title": "D"}
-cited = st.builds(Text, WORDS, st.lists(st.just(read_citation(LOCATION)), min_size=1, max_size=2))
+cited = st.builds(Text, VISIBLE, st.lists(st.just(read_citation(LOCATION)), min_size=1, max_size=2))
 own = st.builds(Opaque, st.just(NAME), OBJECTS.map(lambda value: {"type": "server_tool_use", "input": value}))
-bare = st.builds(Text, WORDS)
+bare = st.builds(Text, VISIBLE)
 WORDS_OF_ENDS = {word: FINISHES[word] for word in ("end_turn", "max_tokens", "tool_use", "pause_turn", "refusal")}
-answers = replies(NAME, WORDS_OF_ENDS, bare | cited | thoughts | calls(0) | own, usages("reasoning", "searches"))
+answers = replies(
+    NAME, WORDS_OF_ENDS, bare | cited | SIGNED | calls(0) | own, usages("cache_write_1h", "reasoning", "searches")
+)
 
 
-@given(answers, WORDS, st.none() | st.just("default"))
+@given(answers, VISIBLE, st.none() | st.just("default"))
 def test_replies(reply: ChatReply, name: str, tier: str | None) -> None:
     reply.id = reply.model = name
     reply.service_tier = tier
@@ -162,7 +164,7 @@ def check_content(content: Any) -> None:
             assert isinstance(block["input"], dict)
 
 
-@given(texts)
+@given(MARKED)
 def test_a_single_text_is_a_string(text: Text) -> None:
     block = write_block(text, True, [])
     assert block is not None

@@ -15,18 +15,18 @@ from engine.dialects.bedrock_converse.reply import FINISHES
 from engine.exchange import UncarriedError
 from engine.exchange.canonical import ChatReply, ChatRequest, Format, Media, Opaque, Reasoning, Text, Tool, ToolChoice
 
-from ..made import (
+from ..canon import (
     ANY_REQUEST,
     DATA,
     MARKS,
     NAMES,
     OBJECTS,
     SCHEMAS,
-    WORDS,
+    SIGNED,
+    VISIBLE,
     calls,
+    marked_requests,
     replies,
-    requests,
-    thoughts,
     usages,
 )
 from ..play import CUTS, encode, shape, streamed, tree
@@ -39,14 +39,14 @@ CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 media = st.one_of(
     st.builds(Media, st.just("image"), st.sampled_from(["image/png", "image/jpeg"]), DATA, cache=st.none() | MARKS),
     st.builds(Media, st.just("image"), st.just("image/png"), url=st.just("s3://b/k")),
-    st.builds(Media, st.just("file"), st.sampled_from(["application/pdf", "text/csv"]), DATA, name=WORDS),
-    st.builds(Media, st.just("file"), st.just("text/plain"), text=WORDS, name=WORDS),
+    st.builds(Media, st.just("file"), st.sampled_from(["application/pdf", "text/csv"]), DATA, name=VISIBLE),
+    st.builds(Media, st.just("file"), st.just("text/plain"), text=VISIBLE, name=VISIBLE),
     st.builds(Media, st.just("video"), st.sampled_from(["video/mp4", "video/quicktime"]), DATA),
     st.builds(Media, st.just("audio"), st.sampled_from(["audio/mpeg", "audio/wav"]), DATA),
 )
 tools = st.lists(
     st.one_of(
-        st.builds(Tool, NAMES, st.none() | WORDS, SCHEMAS, st.none() | st.booleans(), cache=st.none() | MARKS),
+        st.builds(Tool, NAMES, st.none() | VISIBLE, SCHEMAS, st.none() | st.booleans(), cache=st.none() | MARKS),
         NAMES.map(lambda name: Tool(name, builtin=Opaque(NAME, {"systemTool": {"name": name}}))),
     ),
     min_size=1,
@@ -54,14 +54,14 @@ tools = st.lists(
 )
 thinking = st.one_of(
     st.none(),
-    st.builds(Reasoning, st.just(True), st.none() | WORDS, st.integers(1024, 9000)),
-    st.builds(Reasoning, st.booleans(), st.none() | WORDS),
-    st.builds(Reasoning, effort=WORDS),
+    st.builds(Reasoning, st.just(True), st.none() | VISIBLE, st.integers(1024, 9000)),
+    st.builds(Reasoning, st.booleans(), st.none() | VISIBLE),
+    st.builds(Reasoning, effort=VISIBLE),
 )
-asked = requests(
+asked = marked_requests(
     NAME,
     media,
-    st.builds(Text, WORDS) | st.builds(Media, st.just("image"), st.just("image/png"), DATA),
+    st.builds(Text, VISIBLE) | st.builds(Media, st.just("image"), st.just("image/png"), DATA),
     tools=tools,
     tool_choice=st.none()
     | st.builds(ToolChoice, st.sampled_from(["auto", "required"]))
@@ -70,8 +70,9 @@ asked = requests(
     temperature=st.none() | st.floats(0, 1),
     top_p=st.none() | st.floats(0, 1),
     top_k=st.none() | st.integers(1, 99),
-    stop=st.lists(WORDS, max_size=2),
-    format=st.none() | st.builds(Format, st.just("schema"), st.none() | WORDS, SCHEMAS, description=st.none() | WORDS),
+    stop=st.lists(VISIBLE, max_size=2),
+    format=st.none()
+    | st.builds(Format, st.just("schema"), st.none() | VISIBLE, SCHEMAS, description=st.none() | VISIBLE),
     reasoning=thinking,
     service_tier=st.none() | st.sampled_from(["default", "flex"]),
     metadata=st.none() | st.dictionaries(NAMES, NAMES, min_size=1, max_size=2),
@@ -88,13 +89,13 @@ def test_requests(request: ChatRequest) -> None:
 
 LOCATION = {"title": "D", "source": "s", "sourceContent": [{"text": "q"}], "location": {"documentChar": {"start": 0}}}
 parts = st.one_of(
-    st.builds(Text, WORDS),
-    st.builds(Text, WORDS, st.lists(st.just(read_citation(LOCATION)), min_size=1, max_size=2)),
-    thoughts,
+    st.builds(Text, VISIBLE),
+    st.builds(Text, VISIBLE, st.lists(st.just(read_citation(LOCATION)), min_size=1, max_size=2)),
+    SIGNED,
     calls(0),
 )
 ENDS = {word: FINISHES[word] for word in ("end_turn", "max_tokens", "tool_use", "guardrail_intervened")}
-answers = replies(NAME, ENDS, parts, usages())
+answers = replies(NAME, ENDS, parts, usages("cache_write_1h"))
 
 
 @given(answers, CUTS)

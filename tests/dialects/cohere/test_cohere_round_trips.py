@@ -26,7 +26,7 @@ from engine.exchange.canonical import (
     ToolResult,
 )
 
-from ..canon import CALLS, FORMATS, INLINE, LARGE, LINKED, NUMBERS, TOOLS, WORDS, answers, conversations
+from ..canon import CALLS, FORMATS, INLINE, LARGE, LINKED, NUMBERS, TOOLS, WORDS, conversations, plain, said_with
 from ..play import CUTS, encode, shape, streamed, tree
 
 CHAT = Cohere().chat
@@ -55,7 +55,7 @@ def requests(draw: st.DrawFn) -> ChatRequest:
         "stream": st.booleans(),
     }
     fields: dict[str, Any] = draw(st.fixed_dictionaries({}, optional=maybe))
-    messages = draw(conversations(INLINE | LINKED, THOUGHTS, results_apart=True))
+    messages = draw(conversations(said_with(INLINE | LINKED), plain(THOUGHTS), results_apart=True))
     for message in messages:
         for part in message.parts:
             if isinstance(part, ToolResult):
@@ -82,7 +82,7 @@ def test_a_plan_beside_a_thought(thought: str, plan: str, called: list[ToolCall]
 
 @st.composite
 def replies(draw: st.DrawFn) -> ChatReply:
-    parts: list[Part] = draw(answers(THOUGHTS))
+    parts: list[Part] = draw(plain(THOUGHTS)(0))
     for part in parts:
         if isinstance(part, Text):
             places = st.tuples(st.integers(0, len(part.text)), st.integers(0, len(part.text))).map(sorted)

@@ -183,6 +183,11 @@ def test_tools_are_written_with_the_schema_that_the_client_sent() -> None:
     assert written.dropped == ["strict"]
 
 
+def test_a_single_entry_may_stand_in_the_place_of_the_list_of_tools() -> None:
+    entry = {"function_declarations": [{"name": "f"}]}
+    assert CHAT.read_request({"contents": [], "tools": entry}) == CHAT.read_request({"contents": [], "tools": [entry]})
+
+
 def test_a_tool_that_another_service_runs_cannot_be_sent() -> None:
     tool = Tool("web_search", builtin=Opaque("openai-responses", {"type": "web_search"}))
     with pytest.raises(UncarriedError) as caught:

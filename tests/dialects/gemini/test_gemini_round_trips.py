@@ -26,7 +26,7 @@ from engine.exchange.canonical import (
     ToolChoice,
 )
 
-from ..canon import FORMATS, INLINE, LARGE, NAMES, NUMBERS, TOOLS, WORDS, answers, conversations
+from ..canon import FORMATS, INLINE, LARGE, NAMES, NUMBERS, TOOLS, WORDS, conversations, plain, said_with
 from ..play import CUTS, encode, shape, streamed, tree
 
 CHAT = Gemini().chat
@@ -66,7 +66,7 @@ def requests(draw: st.DrawFn) -> ChatRequest:
         "service_tier": st.sampled_from(["flex", "priority", "default"]),
     }
     fields: dict[str, Any] = draw(st.fixed_dictionaries({}, optional=maybe))
-    messages = draw(conversations(FILES, THOUGHTS, results_apart=False))
+    messages = draw(conversations(said_with(FILES), plain(THOUGHTS), results_apart=False))
     return ChatRequest(messages=messages, tools=draw(TOOLS), **fields)
 
 
@@ -94,7 +94,7 @@ def citations(text: str) -> st.SearchStrategy[list[Citation]]:
 def replies(draw: st.DrawFn) -> ChatReply:
     choices = []
     for _ in range(draw(st.integers(1, 2))):
-        parts: list[Part] = draw(answers(THOUGHTS))
+        parts: list[Part] = draw(plain(THOUGHTS)(0))
         for part in parts:
             if isinstance(part, Text):
                 part.citations = draw(citations(part.text))

@@ -13,7 +13,7 @@ from engine.dialects.ollama import Ollama
 from engine.exchange import Usage
 from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Media, Part, Reasoning, Text, Thinking, ToolCall
 
-from ..canon import FORMATS, LARGE, NUMBERS, TOOLS, WORDS, answers, conversations
+from ..canon import FORMATS, LARGE, NUMBERS, TOOLS, WORDS, conversations, plain, said_with
 from ..play import CUTS, encode, shape, streamed, tree
 
 CHAT = Ollama().chat
@@ -42,7 +42,7 @@ def requests(draw: st.DrawFn) -> ChatRequest:
         "stream": st.booleans(),
     }
     fields: dict[str, Any] = draw(st.fixed_dictionaries({}, optional=maybe))
-    messages = draw(conversations(FILES, THOUGHTS, results_apart=True, texts_apart=False))
+    messages = draw(conversations(said_with(FILES, texts=1), plain(THOUGHTS), results_apart=True))
     return ChatRequest("up", messages, draw(TOOLS), **fields)
 
 
@@ -56,7 +56,7 @@ def test_requests(request: ChatRequest) -> None:
 
 @st.composite
 def replies(draw: st.DrawFn) -> ChatReply:
-    parts: list[Part] = draw(answers(THOUGHTS))
+    parts: list[Part] = draw(plain(THOUGHTS)(0))
     called = any(isinstance(part, ToolCall) for part in parts)
     finish = draw(st.sampled_from(["length", "tool_calls" if called else "stop"]))
     tokens = [{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}]

@@ -27,7 +27,7 @@ from engine.exchange.canonical import (
     ToolCall,
 )
 
-from ..openai_canon import answers, bare, finish_of, usages
+from ..canon import bare, finish_of, openai_answers, usages
 from ..play import encode, odd_json, tree
 from ..recordings import cassette
 
@@ -250,7 +250,7 @@ def test_a_refusal_without_words_is_a_filtered_answer() -> None:
     assert write(Refusal("no"), finish="refusal")["finish_reason"] == "stop"
 
 
-@given(answers(), usages(), st.booleans())
+@given(openai_answers(), usages("cached", "reasoning"), st.booleans())
 def test_what_is_written_is_read_again(parts: list[Part], usage: Usage, cut: bool) -> None:
     finish = "length" if cut else finish_of(parts)
     reply = ChatReply(

@@ -293,11 +293,11 @@ def test_the_older_form_of_calls_there_and_back() -> None:
 def test_tools() -> None:
     search = {"type": "web_search", "web_search": {"depth": 2}}
     custom = {"type": "custom", "custom": {"name": "raw"}}
-    function = {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True}
+    function = {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True, "confirm": False}
     tools = [{"type": "function", "function": function, "cache_control": {"type": "ephemeral"}}, search, custom]
     asked = read(tools=tools)
     assert asked.tools == [
-        Tool("f", "d", {"type": "object"}, True, cache={"type": "ephemeral"}),
+        Tool("f", "d", {"type": "object"}, True, None, {"type": "ephemeral"}, {"function": {"confirm": False}}),
         Tool("web_search", builtin=Opaque("openai-chat", search)),
         Tool("raw", builtin=Opaque("openai-chat", custom)),
     ]

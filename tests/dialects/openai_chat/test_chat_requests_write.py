@@ -28,8 +28,7 @@ from engine.exchange.canonical import (
     ToolResult,
 )
 
-from ..canon import NAMES
-from ..openai_canon import COUNTS, FILES, FLAGS, IMAGES, RATIOS, SOUNDS, WORDS, bare, requests
+from ..canon import COUNTS, FILES, FLAGS, IMAGES, NAMES, RATIOS, SOUNDS, WORDS, bare, openai_requests
 from ..play import shape, tree
 
 CHAT = OpenAIChat().chat
@@ -210,7 +209,7 @@ def test_formats_and_choices() -> None:
 
 @settings(max_examples=60)
 @given(
-    requests(
+    openai_requests(
         "openai-chat", IMAGES | FILES | SOUNDS, st.builds(Thinking, WORDS),
         temperature=RATIOS, top_p=RATIOS, top_k=COUNTS, seed=COUNTS, n=COUNTS,
         frequency_penalty=RATIOS, presence_penalty=RATIOS, user=NAMES, service_tier=NAMES,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.dialects.openai_chat.usage import read_usage, write_usage
 from engine.exchange import Usage
 
-from ..openai_canon import usages
+from ..canon import usages
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,11 @@ from ..openai_canon import usages
                 "prompt_tokens_details": {"audio_tokens": 375, "cached_tokens": 9},
             },
             Usage(input=386, output=15, cached=9, input_audio=375),
+        ),
+        # What was read from the cache told as written to it too.
+        (
+            {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 7, "cache_write_tokens": 7}},
+            Usage(input=9, cached=7, cache_write=2),
         ),
         # Cached tokens beside the prompt.
         (
@@ -93,7 +98,7 @@ def test_reading(tree: Any, usage: Usage | None) -> None:
     assert read_usage(tree) == usage
 
 
-@given(usages())
+@given(usages("cached", "reasoning"))
 def test_what_is_written_is_read_again(usage: Usage) -> None:
     assert read_usage(write_usage(usage)) == usage
 

@@ -40,7 +40,7 @@ from engine.exchange.events import (
     events_of,
 )
 
-from ..openai_canon import answers, bare, finish_of, usages
+from ..canon import bare, finish_of, openai_answers, usages
 from ..play import CUTS, encode, streamed
 
 CHAT = OpenAIChat().chat
@@ -186,7 +186,7 @@ def test_the_official_client_gets_what_was_said() -> None:
 
 
 @settings(max_examples=100)
-@given(answers(), usages(), CUTS)
+@given(openai_answers(), usages("cached", "reasoning"), CUTS)
 def test_a_stream_amounts_to_the_whole_reply(parts: list[Part], usage: Usage, cuts: list[int]) -> None:
     reply = ChatReply("r", "m", 5, [Choice(parts, finish_of(parts))], usage, "flex", origin="elsewhere")
     told = streamed(CHAT, write(events_of(reply), include_usage=True), NAME, cuts)  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ from engine.exchange.canonical import (
     ToolChoice,
 )
 
-from ..openai_canon import answers, bare, finish_of, usages
+from ..canon import bare, finish_of, openai_answers, usages
 from ..play import encode, odd_json, tree
 from ..recordings import cassette
 
@@ -95,7 +95,8 @@ def test_what_the_service_did_itself_is_its_own() -> None:
             "content_filter",
             "content_filter",
         ),
-        ({"status": "incomplete"}, "stop", "incomplete"),
+        ({"status": "incomplete"}, "length", "incomplete"),
+        ({"status": "incomplete", "incomplete_details": {"reason": "tired"}}, "stop", "tired"),
         ({"status": "queued"}, None, None),
         ({}, "stop", None),
     ],
@@ -203,7 +204,7 @@ def test_encrypted_thoughts_keep_their_ids() -> None:
 
 
 @settings(max_examples=100)
-@given(answers(), usages(), st.booleans())
+@given(openai_answers(), usages("cached", "reasoning"), st.booleans())
 def test_what_is_written_is_read_again(parts: list[Part], usage: Usage, cut: bool) -> None:
     choice = Choice(parts, "length" if cut else finish_of(parts))
     usage = structs.replace(usage, cache_write=usage.cache_write or 0)

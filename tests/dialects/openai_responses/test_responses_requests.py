@@ -27,8 +27,7 @@ from engine.exchange.canonical import (
     ToolResult,
 )
 
-from ..canon import NAMES
-from ..openai_canon import COUNTS, FILES, FLAGS, IMAGES, RATIOS, SOUNDS, WORDS, bare, requests
+from ..canon import COUNTS, FILES, FLAGS, IMAGES, NAMES, RATIOS, SOUNDS, WORDS, bare, openai_requests
 from ..play import odd_json, shape, tree
 from ..recordings import cassette
 
@@ -292,6 +291,11 @@ def test_wishes_for_thoughts_of_other_protocols(wish: Reasoning, told: dict[str,
     assert foreign(reasoning=wish)[0]["reasoning"] == told
 
 
+def test_words_of_this_protocol_stay_as_they_are() -> None:
+    asked = CHAT.read_request({"model": "m", "input": "a", "reasoning": {"effort": "max"}})
+    assert again(asked)["reasoning"] == {"effort": "max"}
+
+
 def test_only_encrypted_thoughts_of_this_protocol_go_back() -> None:
     summary = Thinking("hm", id="rs_1")
     sealed = Thinking(id="rs_1", extra={"encrypted_content": "x", "detail": {}})
@@ -320,7 +324,7 @@ def test_media_that_this_protocol_has_no_part_for() -> None:
 
 @settings(max_examples=60)
 @given(
-    requests(
+    openai_requests(
         NAME, IMAGES | FILES | SOUNDS, st.builds(Thinking, WORDS, id=NAMES), temperature=RATIOS, top_p=RATIOS,
         top_logprobs=COUNTS, service_tier=NAMES, parallel_tool_calls=FLAGS, verbosity=NAMES, store=FLAGS,
         max_tokens=COUNTS, user=NAMES,

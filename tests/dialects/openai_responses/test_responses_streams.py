@@ -44,7 +44,7 @@ from engine.exchange.events import (
     is_output,
 )
 
-from ..openai_canon import answers, bare, finish_of, usages
+from ..canon import bare, finish_of, openai_answers, usages
 from ..play import CUTS, added, encode, events, odd_json, pieces, streamed
 from ..recordings import cassette
 
@@ -256,6 +256,15 @@ def test_what_no_piece_told_is_in_the_whole_item() -> None:
         assert bare(streamed(CHAT, sse(*told), NAME)) == bare(whole)
 
 
+def test_parts_of_which_nothing_is_told_do_not_shift_the_others() -> None:
+    cited = Citation(url="https://x.example", title="X")
+    told: list[Event] = [TextPiece("a"), TextPiece("", 0, 1), TextPiece("", 0, 2, [cited]), TextPiece(".", 0, 3)]
+    said = streamed(CHAT, write([BEGAN, *told, Finished("stop"), Ended()]), NAME)
+    assert said.text == "a."
+    texts = [part for part in said.choices[0].parts if isinstance(part, Text)]
+    assert [citation.url for text in texts for citation in text.citations] == [cited.url]
+
+
 def test_summaries_of_several_parts() -> None:
     def piece(text: str, place: int) -> dict[str, Any]:
         return {
@@ -311,7 +320,7 @@ def test_recorded_streams_are_relayed_byte_for_byte(name: str, cuts: list[int]) 
 
 
 @settings(max_examples=100)
-@given(answers(), usages(), CUTS)
+@given(openai_answers(), usages("cached", "reasoning"), CUTS)
 def test_a_stream_amounts_to_the_whole_reply(parts: list[Part], usage: Usage, cuts: list[int]) -> None:
     reply = ChatReply("r", "m", 5, [Choice(parts, finish_of(parts))], usage, "flex", origin="elsewhere")
     told = streamed(CHAT, write(events_of(reply)), NAME, cuts)

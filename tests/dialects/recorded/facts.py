@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,13 +91,16 @@ _CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")
 
 def _openai_streamed(found: Facts, chunks: list[Any]) -> None:
     texts: dict[int, str] = {}
-    calls: dict[tuple[int, int], list[str]] = {}
+    calls: dict[tuple[int, ...], list[str]] = {}
     for chunk in chunks:
         for choice in chunk.get("choices") or []:
             delta, index = choice.get("delta") or {}, choice.get("index", 0)
             texts[index] = texts.get(index, "") + _words(delta.get("content"))
             for place, call in enumerate(delta.get("tool_calls") or []):
-                told = calls.setdefault((index, call.get("index", place)), ["", ""])
+                key = (index, call.get("index", place))
+                if call.get("id") and calls.get(key, ["", "", call["id"]])[2] not in ("", call["id"]):
+                    calls[(*key, len(calls))] = calls.pop(key)  # another call under the same number
+                told = calls.setdefault(key, ["", "", call.get("id") or ""])
                 function = call.get("function") or {}
                 told[0] = function.get("name") or told[0]
                 told[1] += function.get("arguments") or ""
@@ -104,7 +108,7 @@ def _openai_streamed(found: Facts, chunks: list[Any]) -> None:
                 found.ends.append(choice["finish_reason"])
         _openai_usage(found, chunk)
     found.text = "".join(texts[index] for index in sorted(texts))
-    found.calls = [(name, arguments(told)) for name, told in calls.values() if name]
+    found.calls = [(name, arguments(told)) for name, told, _ in calls.values() if name]
 
 
 def _responses(found: Facts, tree: Any) -> None:
@@ -158,6 +162,8 @@ def _anthropic_streamed(found: Facts, chunks: list[Any]) -> None:
     calls: dict[int, list[Any]] = {}
     usage: dict[str, Any] = {}
     for chunk in chunks:
+        if (chunk.get("message") or {}).get("stop_reason"):  # a message that came whole
+            _anthropic(found, chunk["message"])
         block, delta = chunk.get("content_block") or {}, chunk.get("delta") or {}
         found.text += (block.get("text") or "") + (delta.get("text") or "")
         if block.get("type") == "tool_use":
@@ -169,7 +175,7 @@ def _anthropic_streamed(found: Facts, chunks: list[Any]) -> None:
         told = chunk.get("usage") or (chunk.get("message") or {}).get("usage") or {}
         usage |= {name: value for name, value in told.items() if value is not None}
     _anthropic_usage(found, usage)
-    found.calls = [(name, arguments(told) if told else begun or {}) for name, told, begun in calls.values()]
+    found.calls += [(name, arguments(told) if told else begun or {}) for name, told, begun in calls.values()]
 
 
 def _gemini(found: Facts, tree: Any) -> None:
@@ -196,12 +202,27 @@ def _gemini_streamed(found: Facts, chunks: list[Any]) -> None:
 
 
 def _gemini_call(found: Facts, call: Any) -> None:
-    """A call, or a piece of the last one; pieces are of the texts directly below its arguments."""
+    """A call, or a piece of the last one: a value at a path, of which texts may come in several pieces."""
     if "name" in call:
         found.calls.append((call["name"], call.get("args") or {}))
     for piece in call.get("partialArgs") or []:
-        told, name = found.calls[-1][1], piece["jsonPath"].removeprefix("$.")
-        told[name] = told.get(name, "") + piece["stringValue"]
+        place: Any = found.calls[-1][1]
+        *path, last = [int(step) if step.isdigit() else step for step in re.findall(r"[^$.\[\]]+", piece["jsonPath"])]
+        for step, following in zip(path, [*path[1:], last], strict=False):
+            place = _below(place, step, [] if isinstance(following, int) else {})
+        (value,) = (piece[name] for name in ("stringValue", "numberValue", "boolValue", "nullValue") if name in piece)
+        if isinstance(value, str) and isinstance(_below(place, last, ""), str):
+            place[last] += value
+        else:
+            place[last] = value
+
+
+def _below(place: Any, step: str | int, empty: Any) -> Any:
+    """What stands at a step of a path, made empty where nothing does."""
+    if isinstance(step, int):
+        place.extend([empty] * (step + 1 - len(place)))
+        return place[step]
+    return place.setdefault(step, empty)
 
 
 def _converse(found: Facts, tree: Any) -> None:
@@ -209,6 +230,8 @@ def _converse(found: Facts, tree: Any) -> None:
         found.text += block.get("text") or ""
         cited = block.get("citationsContent") or {}
         found.text += "".join(part["text"] for part in cited.get("content") or [])
+        if block.get("toolUse", {}).get("type") == "server_tool_use":
+            continue
         if "toolUse" in block:
             found.calls.append((block["toolUse"]["name"], block["toolUse"]["input"]))
     found.ends.append(tree["stopReason"])
@@ -231,7 +254,9 @@ def _converse_streamed(found: Facts, chunks: list[Any]) -> None:
     for chunk in chunks:
         delta, start = chunk.get("delta") or {}, chunk.get("start") or {}
         found.text += delta.get("text") or ""
-        if "toolUse" in start:
+        if start.get("toolUse", {}).get("type") == "server_tool_use":
+            calls[chunk["contentBlockIndex"]] = ["", ""]
+        elif "toolUse" in start:
             calls[chunk["contentBlockIndex"]] = [start["toolUse"]["name"], ""]
         if "toolUse" in delta:
             calls[chunk["contentBlockIndex"]][1] += delta["toolUse"]["input"]
@@ -239,7 +264,7 @@ def _converse_streamed(found: Facts, chunks: list[Any]) -> None:
             found.ends.append(chunk["stopReason"])
         if "usage" in chunk:
             _converse_usage(found, chunk["usage"])
-    found.calls = [(name, arguments(told)) for name, told in calls.values()]
+    found.calls = [(name, arguments(told)) for name, told in calls.values() if name]
 
 
 def _cohere(found: Facts, tree: Any) -> None:

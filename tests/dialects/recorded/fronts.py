@@ -13,6 +13,7 @@ from engine.exchange.canonical import (
     ChatReply,
     ChatRequest,
     Choice,
+    Media,
     Refusal,
     Text,
     Thinking,
@@ -22,7 +23,7 @@ from engine.exchange.canonical import (
 
 from ..play import added, events
 from .facts import arguments
-from .shapes import ANTHROPIC, CHAT, FRONTS, RESPONSES
+from .shapes import ANTHROPIC, CHAT, FRONTS, OPENAI, RESPONSES
 from .spoken import Recorded
 
 
@@ -32,6 +33,7 @@ class Seen:
     def __init__(self, reply: ChatReply) -> None:
         parts = (reply.choices[0] if reply.choices else Choice()).parts
         self.text = "".join(part.text for part in parts if isinstance(part, Text))
+        self.spoken = "".join(part.text or "" for part in parts if isinstance(part, Media))
         self.refusal = "".join(part.text for part in parts if isinstance(part, Refusal))
         self.thoughts = "".join(part.text for part in parts if isinstance(part, Thinking))
         calls = [part for part in parts if isinstance(part, ToolCall)]
@@ -44,21 +46,29 @@ class Seen:
         """The same, as far as the protocol ``front`` can say it."""
         seen = Seen(ChatReply())
         vars(seen).update(vars(self))
-        if self.finish == "error":  # no protocol has a word for an answer that is there and yet went wrong
-            seen.finish = "tool_calls" if self.calls and front != ANTHROPIC else "stop"
+        if self.finish in (
+            None,
+            "stop",
+            "error",
+            "pause",
+            "tool_calls",
+        ):  # what it holds tells clients more than such words
+            seen.finish = "tool_calls" if self.calls else "stop"
+        if front == RESPONSES:  # sounds are told in words
+            seen.text += self.spoken
+        if front != OPENAI:
+            seen.spoken = ""
         if front == ANTHROPIC:
             self._as_anthropic(seen)
         if front == RESPONSES:
-            seen.finish = seen.finish or ("tool_calls" if self.calls else "stop")
             # All four counts have to be there.
             seen.usage = None if self.usage is None else tuple(count or 0 for count in self.usage)  # type: ignore[assignment]
         return seen
 
     def _as_anthropic(self, seen: Seen) -> None:
         """Refusals are texts, inputs of calls are objects, and both counts have to be there."""
-        seen.text, seen.refusal = self.text + self.refusal, ""
+        seen.text, seen.refusal = seen.text + self.refusal, ""
         seen.calls = [(id_, name, _object(value)) for id_, name, value in self.calls]
-        seen.finish = seen.finish or ("tool_calls" if self.calls else "stop")
         seen.finish = "refusal" if seen.finish == "content_filter" else seen.finish
         into, out, cached, reasoning = self.usage or (0, 0, None, None)
         seen.usage = (into or 0, out or 0, cached, reasoning)

@@ -34,6 +34,7 @@ _BY_WORDS = [
     (r"too_many_prompt_tokens", _C.CONTEXT_EXCEEDED),
     (r"api.?key (is )?(not valid|invalid)|authentication", _C.UNAUTHORIZED),
     (r"content_filter|responsibleai|content policy", _C.CONTENT_REFUSED),
+    (r"insufficient_quota", _C.QUOTA_EXHAUSTED),
     (r"rate_limit", _C.RATE_LIMITED),
     (r'"(code|type)": "(model_not_found|invalid_model)"', _C.MODEL_GONE),
     (r"unknown-error|invalid_tool_generation", _C.SERVER_ERROR),
@@ -64,6 +65,9 @@ def check_error(found: Recorded) -> None:
 def check_inner(found: Recorded, verdict: Verdict) -> None:
     """An error that came with a status of success has its class too."""
     error = inner_error(found)
+    if error is None and _is_broken(found):
+        assert verdict.outcome_class is _C.GARBLED, verdict
+        return
     assert error is not None, f"a good reply is refused: {verdict.outcome_class} {verdict.detail}"
     code = error.get("code") if isinstance(error, dict) else None
     wanted = expected(code if isinstance(code, int) else 400, json.dumps(error))
@@ -82,7 +86,15 @@ def inner_error(found: Recorded) -> Any:
                 return place if isinstance(place["error"], str) else place["error"]
         if tree.get("type") == "error":
             return tree
+        if (tree.get("promptFeedback") or {}).get("blockReason") and not tree.get("candidates"):
+            return {"message": "content_filter", **tree["promptFeedback"]}
     return None
+
+
+def _is_broken(found: Recorded) -> bool:
+    """Whether nothing was recorded, or something that does not claim to be a reply of a model."""
+    kind = found.exchange.headers.get("content-type", "json")
+    return not found.body or (found.tree is None and not found.chunks and "json" not in kind and "stream" not in kind)
 
 
 def _told(found: Recorded) -> str:

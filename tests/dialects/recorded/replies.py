@@ -6,13 +6,16 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec import structs
+
 from engine.dialects.protocol import ChatCodec
 from engine.exchange import Verdict
-from engine.exchange.canonical import ChatReply, ChatRequest, Refusal, Text, ToolCall
+from engine.exchange.canonical import ChatReply, ChatRequest, Part, Refusal, Text, ToolCall
 
 from ..play import added, encode, events, pieces
 from .facts import arguments, facts_of
 from .requests import codec_of
+from .shapes import ANTHROPIC, COHERE, CONVERSE
 from .spoken import Recorded
 
 #: Bytes up to which a stream is also read byte by byte.
@@ -22,9 +25,10 @@ CUTS = 12
 
 _ENDS = {
     "stop": {"stop", "eos", "end_turn", "stop_sequence", "complete", "completed", "1", ""},
-    "length": {"length", "max_tokens", "max_output_tokens", "2"},
+    "length": {"length", "max_tokens", "max_output_tokens", "incomplete", "2"},
     "tool_calls": {"tool_calls", "tool_call", "tool_use", "function_call"},
-    "content_filter": {"content_filter", "safety", "guardrail_intervened"},
+    "content_filter": {"content_filter", "safety", "guardrail_intervened", "model_armor"},
+    "pause": {"pause_turn"},
     "refusal": {"refusal"},
     "error": {"unexpected_tool_call", "malformed_function_call"},
 }
@@ -61,16 +65,23 @@ def check_facts(found: Recorded, reply: ChatReply) -> None:
     told = (facts.input, facts.output, facts.cached)
     assert counts == told, f"the usage is {counts}, told was {told}"
     for choice, word in zip(reply.choices, facts.ends, strict=False):
-        _check_end(choice, str(word).lower())
+        wanted = _end(choice.parts, str(word).lower(), exact=found.spoken.dialect in _EXACT)
+        assert choice.finish == wanted, f"{choice.finish} for {word!r}, which means {wanted}"
 
 
-def _check_end(choice: Any, word: str) -> None:
-    meant = {finish for finish, words in _ENDS.items() if word in words}
-    if "stop" in meant:  # what it ended with tells more than the word
-        meant |= {"tool_calls"} if any(isinstance(part, ToolCall) for part in choice.parts) else set()
-        meant |= {"refusal"} if any(isinstance(part, Refusal) for part in choice.parts) else set()
-    meant = {max(meant, key=("stop", "tool_calls", "refusal").index)} if "stop" in meant else meant
-    assert choice.finish in meant or (choice.finish is None and word == ""), f"{choice.finish} for {word!r}"
+#: Dialects whose word for an end is always meant as it stands.
+_EXACT = (ANTHROPIC, CONVERSE, COHERE)
+
+
+def _end(parts: list[Part], word: str, *, exact: bool) -> str | None:
+    """Why an answer ended, by the protocol's word, or by what the answer holds where the word says less."""
+    if word in ("", "queued", "in_progress"):
+        return None
+    meant = next((finish for finish, words in _ENDS.items() if word in words), "stop")
+    if meant == "stop" and not exact and any(isinstance(part, ToolCall) for part in parts):
+        return "tool_calls"
+    refused = meant in ("stop", "content_filter") and any(isinstance(part, Refusal) for part in parts)
+    return "refusal" if refused else meant
 
 
 def check_own_form(found: Recorded, reply: ChatReply) -> None:
@@ -79,7 +90,9 @@ def check_own_form(found: Recorded, reply: ChatReply) -> None:
     again = codec.read_reply(encode(codec.write_reply(reply, ChatRequest())))
     assert isinstance(again, ChatReply), f"written again it is {again}"
     assert again.text == reply.text, "written again it has another text"
-    assert again.usage == reply.usage, f"written again it has the usage {again.usage}, not {reply.usage}"
+    usage = reply.usage if reply.usage is None else structs.replace(reply.usage, output=reply.usage.output or 0)
+    told = again.usage if again.usage is None else structs.replace(again.usage, output=again.usage.output or 0)
+    assert told == usage, f"written again it has the usage {told}, not {usage}"
     kinds = [[type(part) for part in choice.parts] for choice in reply.choices]
     assert [[type(part) for part in choice.parts] for choice in again.choices] == kinds, (
         "written again it has other parts"

@@ -33,7 +33,7 @@ class Event(NamedTuple):
 
 def events_in(body: bytes) -> list[Event]:
     """The events of a stream in any of four forms; nothing for what is no stream."""
-    if b":message-type" in body[:400]:
+    if b":message-type" in body[:400] or b":event-type" in body[:400]:
         return list(_messages(body))
     if body.lstrip().startswith(b"["):
         tree = _json(body)
@@ -128,7 +128,9 @@ def _vectors(tree: dict[str, Any]) -> Spoken | None:
         return Spoken(GEMINI, EMBED)
     if isinstance(one, dict) or (isinstance(first, dict) and "values" in first):
         return Spoken(GEMINI, EMBED)
-    if "inputTextTokenCount" in tree or (isinstance(first, dict) and "embeddingType" in first):
+    if (isinstance(one, list) and "inputTextTokenCount" in tree) or (
+        isinstance(first, dict) and "embeddingType" in first
+    ):
         return Spoken(CONVERSE, EMBED)
     if isinstance(vectors, dict) or "response_type" in tree:
         return Spoken(COHERE, EMBED)

@@ -38,13 +38,15 @@ def verified(found: tuple[Examined, ...]) -> bool:
 
 def _totals(found: dict[str, tuple[Examined, ...]]) -> str:
     every = [one for some in found.values() for one in some]
-    ours = {one.name for one in every if one.ours}
-    passed = sum(1 for one in every if one.ours and not one.skipped and not one.wrong)
-    files = len({one.name for one in every})
-    return (
-        f"{files:,} files hold {len(every):,} exchanges. {len(ours):,} of them hold exchanges of the kinds below, "
-        f"{passed:,} of which passed.\n"
-    )
+    ours = [one for one in every if one.ours]
+    skipped = sum(1 for one in ours if one.skipped)
+    passed = sum(1 for one in ours if not one.skipped and not one.wrong)
+    all_, some = f"{_files(every):,} files hold {len(every):,} exchanges", f"{_files(ours):,} files hold {len(ours):,}"
+    return f"{all_}. Of the kinds below {some}: {passed:,} passed, {skipped} were skipped.\n"
+
+
+def _files(some: list[Examined]) -> int:
+    return len({one.name for one in some})
 
 
 def _rows(found: dict[str, tuple[Examined, ...]]) -> list[str]:

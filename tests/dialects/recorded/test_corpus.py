@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,8 +16,12 @@ from .examine import examined, providers, recorded
 from .listed import LISTED
 from .replies import read
 from .spoken import Recorded
-from .table import PAGE, page
+from .table import PAGE, page, verified
 
+#: Providers that the catalogue calls otherwise than the corpus.
+RECORDED_AS = {"azure-ai-foundry": "azure-foundry"}
+#: What this project brings itself, and tests as a server.
+OURS = {"demo"}
 #: What of the files may be left out.
 ALLOWED = 0.03
 
@@ -47,6 +53,15 @@ def test_what_is_left_out_is_little_and_has_a_reason() -> None:
     assert LISTED.keys() <= ours, "only what would be examined need be listed"
     assert all(len(reason) > 20 for reason in LISTED.values())
     assert len(out) / len(ours | foreign) < ALLOWED
+
+
+@corpus
+def test_the_catalogue_calls_verified_what_recordings_verify() -> None:
+    catalogue = Path(__file__).resolve().parents[3] / "providers.d"
+    entries = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in catalogue.glob("*.yaml")]
+    called = {entry["name"] for entry in entries if entry.get("tier") == "verified"}
+    proved = {provider for provider in providers() if verified(examined(provider))}
+    assert called - OURS <= {RECORDED_AS.get(provider, provider) for provider in proved}
 
 
 @corpus

@@ -53,15 +53,16 @@ def _vectors(value: Any) -> Iterator[list[float] | str]:
     """Every list of numbers, and every text in the place of one, once; whatever the fields are called."""
     if isinstance(value, list) and value and all(isinstance(number, int | float) for number in value):
         yield value
-    elif isinstance(value, list | dict):
-        once: list[Any] = []
-        for inner in value.values() if isinstance(value, dict) else value:
-            if isinstance(value, dict) and isinstance(inner, str) and value.get("embedding") == inner:
-                yield inner
-            for found in _vectors(inner):
-                if isinstance(value, list) or found not in once:
-                    once.append(found)
-                    yield found
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _vectors(inner)
+    elif isinstance(value, dict):
+        if isinstance(value.get("embedding"), str):
+            yield value["embedding"]
+        once: list[Any] = []  # some tell a vector twice, under two names
+        for one in (list(_vectors(inner)) for inner in value.values()):
+            yield from () if one in once else one
+            once.append(one)
 
 
 def _ranks(value: Any) -> Iterator[tuple[int, float]]:

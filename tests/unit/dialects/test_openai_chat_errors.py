@@ -83,7 +83,7 @@ def test_an_inner_code_decides_where_the_outer_one_says_nothing() -> None:
     assert outcome(400, code="BadRequest", innererror={"code": "ResponsibleAIPolicyViolation"}) is C.CONTENT_REFUSED
 
 
-@pytest.mark.parametrize("code", [None, 400, "400", ""])
+@pytest.mark.parametrize("code", [None, 400, "400", "", "invalid_request_error"])
 def test_words_decide_on_a_context_that_is_too_long_where_there_is_no_code(code: Any) -> None:
     assert outcome(400, message=TOO_LONG, code=code) is C.CONTEXT_EXCEEDED
     assert outcome(413, message=TOO_LONG, code=code) is C.CONTEXT_EXCEEDED
