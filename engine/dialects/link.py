@@ -150,7 +150,7 @@ def spliced(call: Call, shape: Shape, aliases: Mapping[str, str | None]) -> tupl
             body[name] = _recast(body[name], shape.roles)
     body["model"] = shape.model
     dropped = apply_quirks(body, shape) if shape.rename or shape.drop else ()
-    return body, (*unknown, *dropped)
+    return body, (*unknown, *dropped) if unknown else dropped
 
 
 def _recast(messages: Raw, roles: Mapping[str, str]) -> Raw:

@@ -11,7 +11,8 @@ _INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token
 _OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
 #: Where services that have no details tell of cached tokens.
 _CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens")
-#: OpenAI's own fields of chat completions; only services that tell of others are asked for them.
+_WRITTEN = frozenset({"cache_write_tokens", "cache_creation_tokens"})
+#: OpenAI's own fields of chat completions.
 _USUAL = frozenset(
     {
         "prompt_tokens",
@@ -35,24 +36,18 @@ def read_usage(tree: Any) -> Usage | None:
     """
     if not isinstance(tree, dict):
         return None
+    usual = _usual(tree)
+    if usual is not None:
+        return usual
     into, out = _details(tree, _INPUT_DETAILS), _details(tree, _OUTPUT_DETAILS)
-    reasoning, audio, cached = (
-        count(out.get("reasoning_tokens")),
-        count(into.get("audio_tokens")),
-        count(into.get("cached_tokens")),
+    prompt = _first(tree, "prompt_tokens", "input_tokens")
+    completion = _first(tree, "completion_tokens", "output_tokens")
+    reasoning = _either(count(out.get("reasoning_tokens")), count(tree.get("reasoning_tokens")))
+    audio = count(into.get("audio_tokens"))
+    cached = _either(count(into.get("cached_tokens")), _first(tree, *_CACHED))
+    written = _either(
+        _first(into, "cache_write_tokens", "cache_creation_tokens"), count(tree.get("cache_creation_input_tokens"))
     )
-    written = _first(into, "cache_write_tokens", "cache_creation_tokens")
-    written_1h = searches = None
-    if tree.keys() <= _USUAL:
-        prompt, completion = count(tree.get("prompt_tokens")), count(tree.get("completion_tokens"))
-    else:
-        prompt = _first(tree, "prompt_tokens", "input_tokens")
-        completion = _first(tree, "completion_tokens", "output_tokens")
-        reasoning = _either(reasoning, count(tree.get("reasoning_tokens")))
-        cached = cached if cached is not None else _first(tree, *_CACHED)
-        written = _either(written, count(tree.get("cache_creation_input_tokens")))
-        written_1h = _within(count(mapping(tree.get("cache_creation")).get("ephemeral_1h_input_tokens")), written)
-        searches = _searches(tree)
     total = count(tree.get("total_tokens"))
     if prompt is not None and completion is not None and total is not None and total > prompt + completion:
         more_in, more_out = _beyond(
@@ -61,18 +56,44 @@ def read_usage(tree: Any) -> Usage | None:
         prompt, completion = prompt + more_in, completion + more_out
     cached = _within(cached, prompt)
     usage = Usage(
-        prompt,
-        completion,
-        cached,
-        _within(reasoning, completion),
-        _within(written, None if prompt is None else prompt - (cached or 0)),
-        written_1h,
-        _within(audio, prompt),
-        None,
-        _within(count(out.get("audio_tokens")), completion),
-        searches,
+        input=prompt,
+        output=completion,
+        cached=cached,
+        reasoning=_within(reasoning, completion),
+        cache_write=_within(written, None if prompt is None else prompt - (cached or 0)),
+        cache_write_1h=_within(count(mapping(tree.get("cache_creation")).get("ephemeral_1h_input_tokens")), written),
+        input_audio=_within(audio, prompt),
+        output_audio=_within(count(out.get("audio_tokens")), completion),
+        searches=_searches(tree),
     )
     return usage if usage != _UNKNOWN else None
+
+
+def _usual(tree: dict[str, Any]) -> Usage | None:
+    """Usage of OpenAI's own fields whose total is the sum, as most is; every request reads one. ``None`` for others."""
+    prompt, completion = tree.get("prompt_tokens"), tree.get("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int or prompt < 0 or completion < 0:
+        return None
+    if tree.get("total_tokens") != prompt + completion or not tree.keys() <= _USUAL:
+        return None
+    into, out = mapping(tree.get("prompt_tokens_details")), mapping(tree.get("completion_tokens_details"))
+    if not _WRITTEN.isdisjoint(into):
+        return None
+    return Usage(
+        prompt,
+        completion,
+        _part(into.get("cached_tokens"), prompt),
+        _part(out.get("reasoning_tokens"), completion),
+        None,
+        None,
+        _part(into.get("audio_tokens"), prompt),
+        None,
+        _part(out.get("audio_tokens"), completion),
+    )
+
+
+def _part(told: Any, whole: int) -> int | None:
+    return told if type(told) is int and 0 <= told <= whole else _within(count(told), whole)
 
 
 def _beyond(excess: int, reasoning: int, audio: int, cache: tuple[int, int]) -> tuple[int, int]:
