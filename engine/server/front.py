@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from engine.runtime import Engine
 
 _PREFIX = "/v1"
-_MODEL_PATHS = {_PREFIX + path: path for path in SURFACES}
+#: Some clients of rankings ask for them at a version of their own, in the same words.
+_MODEL_PATHS = {_PREFIX + path: path for path in SURFACES} | {"/v2/rerank": "/rerank"}
 
 _EXPIRED = DeniedError(401, "invalid_token", "This token has expired.")
 

@@ -133,12 +133,13 @@ def test_langchains_embeddings(serving: Server, dialect: str) -> None:
     assert client.embed_query("text") == pytest.approx(vector(dialect), rel=1e-6)
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize(("dialect", "name"), sorted(RANKED))
-def test_rankings(serving: Server, vectors: Vectors, dialect: str, name: str) -> None:
-    """In Cohere's shape, whatever the service calls its fields."""
+def test_rankings(serving: Server, vectors: Vectors, dialect: str, name: str, version: str) -> None:
+    """In Cohere's shape, whatever the service calls its fields, and where Cohere's clients ask for it."""
     told = RANKED[dialect, name]
     body = {"model": f"{dialect}.{name}", "query": "Capital?", "documents": DOCUMENTS * 2, "top_n": len(told)}
-    reply = httpx.post(f"{serving.url}/v1/rerank", json=body, timeout=PATIENCE, trust_env=False).json()
+    reply = httpx.post(f"{serving.url}/{version}/rerank", json=body, timeout=PATIENCE, trust_env=False).json()
     assert [(entry["index"], entry["relevance_score"]) for entry in reply["results"]] == told
     asked = vectors.seen[-1].body
     assert (asked["query"], asked["documents"], asked["top_n"]) == ("Capital?", DOCUMENTS * 2, len(told))
