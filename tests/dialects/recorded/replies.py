@@ -43,10 +43,15 @@ def read(found: Recorded, cuts: Iterable[int] = ()) -> ChatReply | Verdict:
     return sum_.reply() if sum_.failure is None else sum_.failure
 
 
+def cuts_of(found: Recorded) -> list[int]:
+    """Where to cut a stream: at random, and always in the same places."""
+    dice = random.Random(found.name)
+    return [dice.randrange(1 << 30) for _ in range(CUTS)]
+
+
 def check_splits(found: Recorded, whole: ChatReply | Verdict) -> None:
     """A stream means the same however its bytes arrive."""
-    dice = random.Random(found.name)
-    assert read(found, [dice.randrange(1 << 30) for _ in range(CUTS)]) == whole, "another reply when cut"
+    assert read(found, cuts_of(found)) == whole, "another reply when cut"
     if len(found.body) <= SMALL:
         assert read(found, range(len(found.body))) == whole, "another reply byte by byte"
 
