@@ -23,7 +23,7 @@ from engine.exchange.canonical import (
 
 from ..play import added, events, pieces
 from .facts import arguments
-from .replies import cuts_of
+from .replies import cuts_of, kept_alive
 from .shapes import ANTHROPIC, CHAT, FRONTS, OPENAI, RESPONSES
 from .spoken import Recorded
 
@@ -113,7 +113,7 @@ def _whole(way: Link, found: Recorded, front: str) -> ChatReply | Verdict:
 
 def _streamed(way: Link, found: Recorded, front: str) -> ChatReply | Verdict:
     decoder = way.stream(_call(front, stream=True), found.exchange.header)
-    told = b"".join(map(decoder.feed, pieces(found.body, cuts_of(found))))
+    told = b"".join(map(decoder.feed, pieces(kept_alive(found.body), cuts_of(found))))
     tail, wrong = decoder.finish()
     return wrong if wrong is not None else _read(front, told + tail)
 
