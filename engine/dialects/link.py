@@ -80,6 +80,8 @@ def front(name: str) -> Front:
 
 def path_of(usual: str, kind: str, shape: Shape, stream: bool) -> str:
     """Where the request goes: the provider's own template for it, else the ``usual`` path."""
+    if not shape.paths:
+        return usual
     template = shape.paths.get("stream") if stream and kind == "chat" else None
     template = template or shape.paths.get(kind)
     return usual if template is None else template.replace("{model}", quote(shape.name, safe=""))

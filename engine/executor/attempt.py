@@ -26,11 +26,15 @@ NO_CREDENTIAL = Verdict(OutcomeClass.UNAUTHORIZED, detail="there is no credentia
 
 def outgoing(run: Run, client: ProviderClient, request: WireRequest, url: str) -> list[tuple[str, str]] | None:
     """The headers to send for an attempt; ``None`` where the credential is missing."""
+    call, now = run.call, run.clock()
+    credential = client.credential.headers(call.authorization, now)
+    if credential and not client.own_headers:  # nearly always
+        return [*request.headers, *client.headers, *credential]
 
     def sign(headers: list[tuple[str, str]]) -> Pairs:
         return client.credential.sign(request.method, url, headers, request.body)
 
-    return outgoing_headers(client, request.headers, run.call.authorization, run.clock(), sign)
+    return outgoing_headers(client, request.headers, call.authorization, now, sign)
 
 
 def outgoing_headers(

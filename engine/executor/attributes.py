@@ -25,6 +25,8 @@ _CONVERSATIONS = ("messages", "input")
 _TEXTS = ("prompt", "system", "instructions", "query", "documents")
 #: Fields that say which form the answer shall have, in one protocol or another.
 _FORMATS = ("response_format", "text", "output_format", "output_config")
+#: Surfaces whose conversations an upstream may keep.
+_KEPT = frozenset({"responses", "messages"})
 _LONGEST = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _IMAGES = frozenset({"image_url", "input_image", "image"})
 _NULL = Raw(b"null")
@@ -79,7 +81,7 @@ def request_of(call: Call) -> Request:
     for name in _FORMATS:
         if name in body:
             schema = schema or _asks_schema(body[name])
-    conversation = _conversation(call.surface, body)
+    conversation = _conversation(call.surface, body) if call.surface in _KEPT else None
     needed = SURFACES[call.path].needs or call.kind
     needs = _needs(needed, call.stream, tools, images > 0, schema)
     wire = _wire(call.kind, remote, conversation is not None)

@@ -182,7 +182,9 @@ class Run(Watched):
 
         An upstream that complains of the request may quote it: those words are for the client, not for records.
         """
-        self.state.health(step.target.provider.name).note(verdict.outcome_class, self.now())
+        ended = self.clock()
+        health = self.state.health(step.target.provider.name)
+        health.note(verdict.outcome_class, self.started_at + ended - self.started)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:
             detail = verdict.code
@@ -192,7 +194,7 @@ class Run(Watched):
                 verdict.outcome_class,
                 status,
                 began - self.started,
-                self.clock() - began,
+                ended - began,
                 first_token,
                 verdict.retry_after,
                 detail,

@@ -210,8 +210,8 @@ def unfit(step: TargetStep, request: Request, view: View) -> Skip | None:
         lacking = ", ".join(sorted(request.needs - target.supports))
         return Skip(target.id, "capability", f"does not support {lacking}", step.path)
     provider = target.provider
-    uncarried = request.wire & lacks(request.front, provider.dialect, provider.also_speaks, request.kind)
-    if uncarried:
+    spoken, asked = provider.dialect, request.front
+    if spoken != asked and (uncarried := request.wire & lacks(asked, spoken, provider.also_speaks, request.kind)):
         lacking = ", ".join(sorted(uncarried))
         return Skip(target.id, "capability", f"its protocol cannot carry {lacking}", step.path)
     if request.conversation is not None:

@@ -9,8 +9,18 @@ from engine.exchange import Usage
 
 _INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
 _OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
-_SEARCHES = frozenset({"server_tool_use_details", "server_tool_use", "num_search_queries"})
-_WHOLES = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+#: Where services that have no details tell of cached tokens.
+_CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens")
+#: OpenAI's own fields of chat completions; only services that tell of others are asked for them.
+_USUAL = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    }
+)
 _NOTHING: dict[str, Any] = {}
 _UNKNOWN = Usage()
 
@@ -25,17 +35,24 @@ def read_usage(tree: Any) -> Usage | None:
     """
     if not isinstance(tree, dict):
         return None
-    if tree.keys() <= _WHOLES:
-        return _wholes(tree)
     into, out = _details(tree, _INPUT_DETAILS), _details(tree, _OUTPUT_DETAILS)
-    prompt = _first(tree, "prompt_tokens", "input_tokens")
-    completion = _first(tree, "completion_tokens", "output_tokens")
-    reasoning = _either(count(out.get("reasoning_tokens")), count(tree.get("reasoning_tokens")))
-    audio = count(into.get("audio_tokens"))
-    cached = _cached(tree, into)
-    written = _either(
-        _first(into, "cache_write_tokens", "cache_creation_tokens"), count(tree.get("cache_creation_input_tokens"))
+    reasoning, audio, cached = (
+        count(out.get("reasoning_tokens")),
+        count(into.get("audio_tokens")),
+        count(into.get("cached_tokens")),
     )
+    written = _first(into, "cache_write_tokens", "cache_creation_tokens")
+    written_1h = searches = None
+    if tree.keys() <= _USUAL:
+        prompt, completion = count(tree.get("prompt_tokens")), count(tree.get("completion_tokens"))
+    else:
+        prompt = _first(tree, "prompt_tokens", "input_tokens")
+        completion = _first(tree, "completion_tokens", "output_tokens")
+        reasoning = _either(reasoning, count(tree.get("reasoning_tokens")))
+        cached = cached if cached is not None else _first(tree, *_CACHED)
+        written = _either(written, count(tree.get("cache_creation_input_tokens")))
+        written_1h = _within(count(mapping(tree.get("cache_creation")).get("ephemeral_1h_input_tokens")), written)
+        searches = _searches(tree)
     total = count(tree.get("total_tokens"))
     if prompt is not None and completion is not None and total is not None and total > prompt + completion:
         more_in, more_out = _beyond(
@@ -44,26 +61,18 @@ def read_usage(tree: Any) -> Usage | None:
         prompt, completion = prompt + more_in, completion + more_out
     cached = _within(cached, prompt)
     usage = Usage(
-        input=prompt,
-        output=completion,
-        cached=cached,
-        reasoning=_within(reasoning, completion),
-        cache_write=_within(written, None if prompt is None else prompt - (cached or 0)),
-        cache_write_1h=_within(count(mapping(tree.get("cache_creation")).get("ephemeral_1h_input_tokens")), written),
-        input_audio=_within(audio, prompt),
-        output_audio=_within(count(out.get("audio_tokens")), completion),
-        searches=_searches(tree),
+        prompt,
+        completion,
+        cached,
+        _within(reasoning, completion),
+        _within(written, None if prompt is None else prompt - (cached or 0)),
+        written_1h,
+        _within(audio, prompt),
+        None,
+        _within(count(out.get("audio_tokens")), completion),
+        searches,
     )
     return usage if usage != _UNKNOWN else None
-
-
-def _wholes(tree: dict[str, Any]) -> Usage | None:
-    """Usage of which no parts are told: what the total has beyond them are thoughts, which are output."""
-    prompt, completion = count(tree.get("prompt_tokens")), count(tree.get("completion_tokens"))
-    total = count(tree.get("total_tokens"))
-    if prompt is not None and completion is not None:
-        return Usage(prompt, completion if total is None else max(completion, total - prompt))
-    return None if prompt is None and completion is None else Usage(prompt, completion)
 
 
 def _beyond(excess: int, reasoning: int, audio: int, cache: tuple[int, int]) -> tuple[int, int]:
@@ -85,16 +94,7 @@ def _details(tree: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return _NOTHING
 
 
-def _cached(tree: dict[str, Any], into: dict[str, Any]) -> int | None:
-    found = count(into.get("cached_tokens"))
-    if found is not None:
-        return found
-    return _first(tree, "prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens")
-
-
 def _searches(tree: dict[str, Any]) -> int | None:
-    if _SEARCHES.isdisjoint(tree):
-        return None
     tools = mapping(tree.get("server_tool_use_details")) or mapping(tree.get("server_tool_use"))
     return _either(count(tools.get("web_search_requests")), count(tree.get("num_search_queries")))
 

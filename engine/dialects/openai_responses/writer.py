@@ -34,6 +34,10 @@ from .reply_write import close, envelope, image_item, write_usage
 from .written import Call, Said, Thought
 
 _encode = msgspec.json.encode
+_TEXT = (
+    b"event: response.output_text.delta\n"
+    b'data: {"type":"response.output_text.delta","sequence_number":%d,%b,"delta":%b,"logprobs":[]}\n\n'
+)
 
 
 class ResponsesWriter:
@@ -71,6 +75,11 @@ class ResponsesWriter:
         body = _encode({"type": kind, "sequence_number": self._sequence, **fields})
         self._sequence += 1
         self._out.append(b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n")
+
+    def more_text(self, where: bytes, piece: str) -> None:
+        """``response.output_text.delta``, which is nearly every event; ``where`` are its fields of place as JSON."""
+        self._out.append(_TEXT % (self._sequence, where, _encode(piece)))
+        self._sequence += 1
 
     def next_item(self, prefix: str) -> tuple[int, str]:
         """The place of an item that begins, which is kept for it, and an id for it."""

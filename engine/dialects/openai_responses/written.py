@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import msgspec
+
 from engine.exchange.canonical import Citation, Thinking
 from engine.exchange.events import ThinkingPiece, ToolCallPiece
 
@@ -17,6 +19,9 @@ class Out(Protocol):
 
     def emit(self, kind: str, **fields: Any) -> None:
         """One event, numbered."""
+
+    def more_text(self, where: bytes, piece: str) -> None:
+        """More of a text, at the place that these fields name as JSON."""
 
     def next_item(self, prefix: str) -> tuple[int, str]:
         """The place of an item that begins, which is kept for it, and an id for it."""
@@ -33,6 +38,7 @@ class Said:
         self._place, self._id = out.next_item("msg")
         self._content: list[dict[str, Any]] = []
         self._block: int | None = None
+        self._place_text = b""
         self._pieces: list[str] = []
         self._tokens: list[dict[str, Any]] = []
         out.emit("response.output_item.added", output_index=self._place, item=self._item("in_progress"))
@@ -47,6 +53,7 @@ class Said:
         self._close_part()
         self._block = block
         self._content.append(part)
+        self._place_text = msgspec.json.encode(self._where())[1:-1]
         self._out.emit("response.content_part.added", **self._where(), part=part)
 
     def text(self, block: int, piece: str) -> None:
@@ -55,6 +62,9 @@ class Said:
             self._open(block, {"type": "output_text", "text": "", "annotations": [], "logprobs": []})
         if piece:
             self._pieces.append(piece)
+            if not self._tokens:
+                self._out.more_text(self._place_text, piece)
+                return
             tokens, self._tokens = self._tokens, []
             self._out.emit("response.output_text.delta", **self._where(), delta=piece, logprobs=tokens)
 

@@ -109,12 +109,20 @@ def test_nothing_is_said_of_what_nobody_reported() -> None:
 
 
 COUNTS = st.none() | st.integers(-1, 40) | st.sampled_from([12.0, True, "7"])
+DETAILS = st.none() | st.dictionaries(st.sampled_from(["cached_tokens", "audio_tokens", "reasoning_tokens"]), COUNTS)
 
 
-@given(COUNTS, COUNTS, COUNTS, st.sets(st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens"])))
-def test_usage_without_parts_is_read_as_with_empty_ones(
-    prompt: object, completion: object, total: object, named: set[str]
-) -> None:
-    told = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
-    tree = {name: value for name, value in told.items() if name in named}
-    assert read_usage(tree) == read_usage(tree | {"prompt_tokens_details": {}})
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "prompt_tokens": COUNTS,
+            "completion_tokens": COUNTS,
+            "total_tokens": COUNTS,
+            "prompt_tokens_details": DETAILS,
+            "completion_tokens_details": DETAILS,
+        },
+    )
+)
+def test_usage_in_openais_own_fields_is_read_as_with_another_beside_them(tree: dict[str, Any]) -> None:
+    assert read_usage(tree) == read_usage(tree | {"cost": 0})

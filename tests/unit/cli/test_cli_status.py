@@ -183,7 +183,13 @@ def test_control_c_ends_the_waiting() -> None:
     """Through a real signal to a real process."""
     with server((200, CALM)) as (url, seen):
         command = [sys.executable, "-m", "engine.cli", "status", "--url", url, "--wait", "bbbb"]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # A shell without job control has what it starts in the background ignore the signal, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         while not seen and child.poll() is None:
             time.sleep(0.01)
         child.send_signal(signal.SIGINT)
