@@ -15,6 +15,8 @@ from .following import Following
 from .protocol import Dialect, Front
 from .sse import Splitter, payload
 
+_LINE_FEED = 0x0A
+
 
 class Both(Dialect, Front, Protocol):
     """A dialect with both sides."""
@@ -80,6 +82,9 @@ class Relay(Following):
     def _relayed(self, block: bytes) -> bytes:
         start = 0
         while start < len(block) and not self.ended and self.failure is None:
+            if block[start] == _LINE_FEED:  # a blank line that ends no event keeps the connection alive
+                start += 1
+                continue
             end = block.index(b"\n\n", start) + 2
             event = block[start : end - 2]
             data = payload(event)

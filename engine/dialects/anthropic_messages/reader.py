@@ -70,7 +70,7 @@ class Reader:
         for event in block.split(b"\n\n") if block else ():
             data = payload(event)
             if data:
-                found += self.frame("error" if event.startswith(_ERROR) else "", data)
+                found += self.frame("error" if event.lstrip(b"\n").startswith(_ERROR) else "", data)
         return found
 
     def frame(self, name: str, data: bytes) -> list[Event]:

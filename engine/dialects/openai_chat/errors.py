@@ -99,7 +99,7 @@ def verdict_of(error: dict[str, Any], status: int) -> Verdict:
         # An error inside a success: a numeric code is the status it should have had.
         named = (_as_status(error.get(name)) for name in ("code", "status", "status_code"))
         status = next(filter(None, named), 400 if kind == "invalid_request_error" else 500)
-    message = _text(error.get("message"))
+    message = _words(error.get("message"))
     found = _by_code(code) or _by_code(error.get("innererror")) or _by_moderation(error) or _by_type(kind, status)
     if found is None:
         found = BY_STATUS.get(status)
@@ -167,8 +167,18 @@ def _says_too_long(message: str) -> bool:
     return any(words in lowered for words in _TOO_LONG)
 
 
-def _text(value: object) -> str:
+def _words(value: object) -> str:
+    """A message: a text, or the findings about single fields that some services tell in its place."""
+    if isinstance(value, dict):
+        value = value.get("detail")
+    if isinstance(value, list):
+        found = [item for item in value if isinstance(item, dict) and isinstance(item.get("msg"), str)]
+        value = "; ".join(f"{_place(item.get('loc'))}{item['msg']}" for item in found)
     return value[:_MAX_MESSAGE] if isinstance(value, str) else ""
+
+
+def _place(loc: object) -> str:
+    return ".".join(map(str, loc)) + ": " if isinstance(loc, list) and loc else ""
 
 
 def read_object(body: bytes) -> dict[str, Any] | None:
@@ -192,6 +202,5 @@ def _error_object(body: bytes) -> dict[str, Any]:
         return error
     if isinstance(error, str):
         return {"message": error, "code": tree.get("code"), "type": tree.get("type") or tree.get("error_type")}
-    detail = tree.get("detail")
-    message = tree.get("message", detail if isinstance(detail, str) else None)
+    message = tree.get("message", tree.get("detail"))
     return {"message": message, "code": tree.get("code"), "type": tree.get("type"), "param": tree.get("param")}

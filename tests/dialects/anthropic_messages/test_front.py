@@ -110,6 +110,16 @@ def test_a_stream_is_relayed_byte_for_byte() -> None:
         assert stream.usage == Usage(input=721, output=113, cached=0, cache_write=0, cache_write_1h=0)
 
 
+def test_blank_lines_and_comments_between_events_end_nothing() -> None:
+    told = cassette(NAME, "parallel-tools-stream").body.replace(b"\n\n", b"\n\n\n: still here\n\n\n\n")
+    for size in (1, 7, len(told)):
+        stream = LINK.stream(call(ASK, stream=True), lambda _: None)
+        got = b"".join(stream.feed(told[at : at + size]) for at in range(0, len(told), size))
+        assert (stream.finish(), stream.ended) == ((b"", None), True)
+        assert told.startswith(got)
+        assert b"message_stop" in got
+
+
 def test_a_stream_that_breaks_off_is_a_failure_unless_the_answer_had_ended() -> None:
     told = cassette(NAME, "stop-sequence-stream").body
     stop = told.index(b"event: message_stop")

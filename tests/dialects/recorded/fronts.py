@@ -21,8 +21,9 @@ from engine.exchange.canonical import (
     carries_output,
 )
 
-from ..play import added, events
+from ..play import added, events, pieces
 from .facts import arguments
+from .replies import cuts_of, kept_alive
 from .shapes import ANTHROPIC, CHAT, FRONTS, OPENAI, RESPONSES
 from .spoken import Recorded
 
@@ -79,18 +80,19 @@ def _object(value: Any) -> Any:
 
 
 def check_fronts(found: Recorded, reply: ChatReply) -> None:
-    """A client of every protocol gets the answer, whole or streamed as it came."""
+    """A client of every protocol gets the answer: streamed if it came so, a whole one also as the stream asked for."""
     assert found.spoken is not None
     for front in FRONTS:
         way = link(front, found.spoken.dialect, CHAT)
         assert way is not None
-        got = _streamed(way, found, front) if found.streams else _whole(way, found, front)
-        if isinstance(got, Verdict):
-            _nothing_to_see(reply, got)
-            continue
-        mine, theirs = vars(Seen(reply).by(front)), vars(Seen(got).by(front))
-        wrong = [name for name in mine if mine[name] != theirs[name]]
-        assert not wrong, f"{front}: {wrong[0]} is {theirs[wrong[0]]!r}, told was {mine[wrong[0]]!r}"
+        for way_through in (_streamed,) if found.streams else (_whole, _replayed):
+            got = way_through(way, found, front)
+            if isinstance(got, Verdict):
+                _nothing_to_see(reply, got)
+                continue
+            mine, theirs = vars(Seen(reply).by(front)), vars(Seen(got).by(front))
+            wrong = [name for name in mine if mine[name] != theirs[name]]
+            assert not wrong, f"{front}: {wrong[0]} is {theirs[wrong[0]]!r}, told was {mine[wrong[0]]!r}"
 
 
 def _call(front: str, *, stream: bool) -> Call:
@@ -111,13 +113,21 @@ def _whole(way: Link, found: Recorded, front: str) -> ChatReply | Verdict:
 
 def _streamed(way: Link, found: Recorded, front: str) -> ChatReply | Verdict:
     decoder = way.stream(_call(front, stream=True), found.exchange.header)
-    told = decoder.feed(found.body)
+    told = b"".join(map(decoder.feed, pieces(kept_alive(found.body), cuts_of(found))))
     tail, wrong = decoder.finish()
-    if wrong is not None:
-        return wrong
+    return wrong if wrong is not None else _read(front, told + tail)
+
+
+def _replayed(way: Link, found: Recorded, front: str) -> ChatReply | Verdict:
+    verdict, told = way.replay(_call(front, stream=True), found.exchange.header, found.body)
+    return _read(front, told) if verdict.outcome_class is OutcomeClass.SERVED else verdict
+
+
+def _read(front: str, told: bytes) -> ChatReply:
+    """The stream as a client reads it."""
     chat = dialects()[front].chat
     assert chat is not None
-    sum_ = added(events(chat, [told + tail]), front)
+    sum_ = added(events(chat, [told]), front)
     assert sum_.failure is None, f"{front}: {sum_.failure}"
     assert sum_.ended, f"{front}: the stream has no end"
     return sum_.reply()

@@ -19,7 +19,7 @@ from engine.exchange.canonical import ChatRequest, Media, Message, Text, ToolCho
 from engine.exchange.vectors import EmbedRequest
 
 from ..play import shape, tree
-from .shapes import CHAT, COUNT, OPENAI, SPOKEN
+from .shapes import CHAT, COUNT, EMBED, OPENAI, SPOKEN
 from .spoken import Recorded
 
 #: A value in a request, by the field that it stands in.
@@ -175,14 +175,19 @@ def check_elsewhere(found: Recorded, others: Iterable[str]) -> None:
 
     What is written is JSON that the protocol itself reads, with all that was said and all functions that may be called.
     """
-    if found.request is None or found.spoken is None or found.spoken.kind != CHAT:
+    if found.request is None or found.spoken is None or found.spoken.kind == COUNT:
         return
+    kind = found.spoken.kind
     try:
         asked = codec_of(found).read_request(found.request)
     except UncarriedError:
         return
+    if kind != CHAT and (found.status >= 400 or (kind == EMBED and not asked.input)):
+        return  # nonsense, or images to embed, which no client of ours can ask for
     for name in others:
-        other: Any = dialects()[name].chat
+        other: Any = dialects()[name].chat if kind == CHAT else dialects()[name].codecs.get(kind)
+        if other is None:
+            continue
         try:
             written = other.write_request(asked, shape("m"))
         except UncarriedError as refused:
@@ -190,8 +195,16 @@ def check_elsewhere(found: Recorded, others: Iterable[str]) -> None:
                 raise AssertionError(f"{name} refuses without naming a field, or without a word") from refused
             continue
         body = tree(written.body)
-        if name in SPOKEN:  # others are no conversations: a command's arguments, a prediction's input
+        if kind != CHAT:
+            _still_holds(name, asked, other.read_request(body))
+        elif name in SPOKEN:  # others are no conversations: a command's arguments, a prediction's input
             _still_says(name, asked, body, other.read_request(body))
+
+
+def _still_holds(name: str, asked: Any, again: Any) -> None:
+    for what in ("input", "query", "top_n", "dimensions"):
+        one, two = getattr(asked, what, None), getattr(again, what, None)
+        assert two == one or (what == "dimensions" and two is None), f"{name}: another {what}: {two!r}"
 
 
 def _still_says(name: str, asked: ChatRequest, body: Any, again: ChatRequest) -> None:

@@ -83,6 +83,12 @@ def test_an_inner_code_decides_where_the_outer_one_says_nothing() -> None:
     assert outcome(400, code="BadRequest", innererror={"code": "ResponsibleAIPolicyViolation"}) is C.CONTENT_REFUSED
 
 
+def test_findings_about_fields_are_a_message() -> None:
+    findings = {"detail": [{"type": "missing", "loc": ["body", "messages"], "msg": "Field required"}, 7]}
+    body = msgspec.json.encode({"object": "error", "message": findings, "type": "invalid_request_error"})
+    assert classify(422, lambda name: None, body, 0.0).message == "body.messages: Field required"
+
+
 @pytest.mark.parametrize("code", [None, 400, "400", "", "invalid_request_error"])
 def test_words_decide_on_a_context_that_is_too_long_where_there_is_no_code(code: Any) -> None:
     assert outcome(400, message=TOO_LONG, code=code) is C.CONTEXT_EXCEEDED
@@ -121,7 +127,7 @@ def test_an_error_inside_a_success_has_the_status_it_names(error: dict[str, Any]
         (b'{"message":"m"}', "m"),
         (b'{"detail":"m"}', "m"),
         (b'[{"error":{"message":"m"}}]', "m"),
-        (b'{"detail":[{"msg":"m"}]}', ""),
+        (b'{"detail":[{"msg":"m"}]}', "m"),
         (b'{"error":null}', ""),
         (b'{"error":{"message":["m"]}}', ""),
         (b"<html>m</html>", ""),
