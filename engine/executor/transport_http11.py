@@ -37,6 +37,14 @@ class Origin(Struct, frozen=True):
     tls: bool
 
 
+class Place(Struct, frozen=True):
+    """A URL, taken apart once: its origin, and the lines of a request that depend on it alone."""
+
+    origin: Origin
+    target: str
+    host: str
+
+
 class Http11Transport:
     """Keeps the connections to one provider."""
 
@@ -74,9 +82,10 @@ class Http11Transport:
     async def _request(
         self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, *, whole: bool
     ) -> _Reply:
-        origin, head = _begin(method, url, tuple(headers))
-        connection = self._idle_connection(origin) or await self._new_connection(origin)
-        return connection.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body), whole)
+        place = _place(url)
+        head = _head(method, place, headers, len(body))
+        connection = self._idle_connection(place.origin) or await self._new_connection(place.origin)
+        return connection.send(head + body, whole)
 
     def _idle_connection(self, origin: Origin) -> _Connection | None:
         """The connection that was used last: those that are not needed grow old and are closed."""
@@ -301,12 +310,8 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-@functools.lru_cache(maxsize=256)
-def _begin(method: str, url: str, headers: tuple[tuple[str, str], ...]) -> tuple[Origin, bytes]:
-    """Where a request goes, and its head but for the length: both are the same from one request to the next.
-
-    Raises :class:`TransportError` where a value would break out of its line.
-    """
+@functools.lru_cache(maxsize=4096)
+def _place(url: str) -> Place:
     parts = urlsplit(url)
     tls = parts.scheme == "https"
     host = parts.hostname or ""
@@ -314,10 +319,16 @@ def _begin(method: str, url: str, headers: tuple[tuple[str, str], ...]) -> tuple
     shown = f"[{host}]" if ":" in host else host
     named = shown if port == (443 if tls else 80) else f"{shown}:{port}"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [f"{method} {target} HTTP/1.1", f"host: {named}", "user-agent: interlock", "accept: */*"]
+    return Place(Origin(host, port, tls), target, named)
+
+
+def _head(method: str, place: Place, headers: list[tuple[str, str]], length: int) -> bytes:
+    """The request's line and headers. Raises :class:`TransportError` where a value would break out of its line."""
+    lines = [f"{method} {place.target} HTTP/1.1", f"host: {place.host}", "user-agent: interlock", "accept: */*"]
     lines.append("accept-encoding: identity")  # silence would allow any
     lines += [f"{name}: {value}" for name, value in headers]
+    lines.append(f"content-length: {length}")
     text = "\r\n".join(lines)
     if text.count("\r") != len(lines) - 1 or text.count("\n") != len(lines) - 1:
         raise TransportError("connection", "a header of the request holds a line break")
-    return Origin(host, port, tls), text.encode() + b"\r\n"
+    return text.encode() + b"\r\n\r\n"
