@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 #: Bytes an unfinished event may grow to before the stream counts as unreadable.
 MAX_EVENT = 8 * 1024 * 1024
 
@@ -57,6 +59,14 @@ class Splitter:
         self._tail = end[-2:]
         if self._size > MAX_EVENT:
             raise ValueError(f"an event of more than {MAX_EVENT} bytes")
+
+
+def payloads(block: bytes) -> Iterator[bytes]:
+    """The ``data`` of each event of a block that has some, in order, without OpenAI's end marker."""
+    for event in block.split(b"\n\n"):
+        data = payload(event)
+        if data and data != b"[DONE]":
+            yield data
 
 
 def payload(event: bytes) -> bytes:

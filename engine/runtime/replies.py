@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
 import msgspec
 
-from engine.dialects.sse import Splitter, payload
+from engine.dialects.sse import Splitter, payloads
 from engine.errors import RequestError, StreamError
 from engine.exchange import RULES, Outcome, OutcomeClass
 from engine.executor.intake import BadRequestError
@@ -124,7 +124,7 @@ async def _chunks(
     splitter = Splitter()
     try:
         async for piece in reply.chunks:
-            for chunk in _objects(splitter.feed(piece)):
+            for chunk in map(_decode, payloads(splitter.feed(piece))):
                 if "error" in chunk and "choices" not in chunk:
                     raise await _broken(reply, chunk)
                 yield chunk
@@ -139,14 +139,6 @@ async def _broken(reply: StreamReply, body: dict[str, Any]) -> StreamError:
     outcome = _known(reply.outcome)
     rule = RULES[outcome.outcome_class]
     return StreamError(outcome, rule.status, body, _text_headers(reply.headers))
-
-
-def _objects(events: bytes) -> Iterator[dict[str, Any]]:
-    """The JSON objects of whole events; the end marker and comments are not among them."""
-    for event in events.split(b"\n\n"):
-        data = payload(event)
-        if data and data != b"[DONE]":
-            yield _decode(data)
 
 
 def answer(reply: WireReply | StreamReply) -> Reply:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from engine.dialects.statuses import unreadable
 from engine.exchange import OutcomeClass, Verdict
 
 from .errors import inner_error, is_error
@@ -51,7 +52,7 @@ def decode_reply(kind: str, body: bytes, *, keeps: bool = False) -> Verdict:
     except msgspec.ValidationError as problem:
         return _odd(body, problem)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return Verdict(_GARBLED, detail="the reply is not JSON" if body else "the reply is empty")
+        return unreadable(body)
     if reply.type == "error" or reply.error:
         return inner_error({"error": reply.error})
     if kind != "chat":

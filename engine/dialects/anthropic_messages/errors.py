@@ -15,6 +15,7 @@ import msgspec
 
 from engine.dialects.openai_chat import errors as openai
 from engine.dialects.retry_after import retry_after
+from engine.dialects.statuses import BY_STATUS, MAX_CODE, MAX_MESSAGE
 from engine.exchange import Header, OutcomeClass, Verdict
 
 _C = OutcomeClass
@@ -83,8 +84,6 @@ TYPES = {
 }
 
 _INVALID = "invalid_request_error"
-_MAX_MESSAGE = 2000
-_MAX_CODE = 100
 _encode = msgspec.json.encode
 
 
@@ -113,7 +112,7 @@ def verdict_of(error: dict[str, Any], status: int) -> Verdict:
     """The verdict on an error object; ``status`` is the HTTP status, or 200 where it stood inside a success."""
     kind, details = error.get("type"), error.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
-    message = error["message"][:_MAX_MESSAGE] if isinstance(error.get("message"), str) else ""
+    message = error["message"][:MAX_MESSAGE] if isinstance(error.get("message"), str) else ""
     found = BY_CODE.get(code) if isinstance(code, str) else None
     if found is None and isinstance(kind, str):
         found = BY_TYPE.get(kind)
@@ -123,9 +122,9 @@ def verdict_of(error: dict[str, Any], status: int) -> Verdict:
         return openai.verdict_of(error, status)
     return Verdict(
         found,
-        code=(code if isinstance(code, str) else str(kind or ""))[:_MAX_CODE],
+        code=(code if isinstance(code, str) else str(kind or ""))[:MAX_CODE],
         message=message,
-        detail=f"HTTP {status}: {message or kind}"[:_MAX_MESSAGE],
+        detail=f"HTTP {status}: {message or kind}"[:MAX_MESSAGE],
     )
 
 
@@ -135,7 +134,7 @@ def _invalid(message: str, status: int) -> OutcomeClass | None:
         if words in lowered:
             return outcome
     # The type also stands beside statuses that say more.
-    return None if status in openai.BY_STATUS else _C.INVALID_REQUEST
+    return None if status in BY_STATUS else _C.INVALID_REQUEST
 
 
 def error_body(status: int, error: Mapping[str, Any], request_id: str) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import msgspec
 
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import arguments_object, others, text
 from engine.exchange import OutcomeClass, Verdict
 from engine.exchange.canonical import (
@@ -60,7 +61,7 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     try:
         tree = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return Verdict(_GARBLED, detail="the reply is not JSON" if body else "the reply is empty")
+        return unreadable(body)
     if not isinstance(tree, dict):
         return Verdict(_GARBLED, detail="the reply is no JSON object")
     if is_error(tree):

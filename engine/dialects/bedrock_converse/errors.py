@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from engine.dialects.retry_after import retry_after
-from engine.dialects.statuses import MAX_CODE, MAX_MESSAGE, class_of, detail_of, says_too_long
+from engine.dialects.statuses import MAX_CODE, MAX_MESSAGE, TOO_LONG, class_of, detail_of, says_too_long
 from engine.dialects.trees import count, json_tree, text
 from engine.exchange import Header, OutcomeClass, Verdict
 
@@ -48,8 +48,9 @@ BY_NAME = {
     "RequestExpired": _C.UNAUTHORIZED,
 }
 
-#: What models of several makers say of a prompt that does not fit, beside what :func:`says_too_long` knows.
+#: What models of several makers say of a prompt that does not fit, beside what services of all protocols do.
 _TOO_LONG = (
+    *TOO_LONG,
     "input is too long",
     "input tokens exceeded",
     "too many input tokens",
@@ -78,7 +79,7 @@ def verdict_of(name: str, tree: dict[str, Any], status: int) -> Verdict:
     if found is _C.SERVER_ERROR:
         found = _by_original(count(tree.get("originalStatusCode")))
     if found is None and name in ("", _VALIDATION) and (status < 300 or status == 400):
-        found = _C.CONTEXT_EXCEEDED if _too_long(message) else _C.INVALID_REQUEST if name else None
+        found = _C.CONTEXT_EXCEEDED if says_too_long(message, _TOO_LONG) else _C.INVALID_REQUEST if name else None
     if found is None:
         found = class_of(status if status >= 300 else 500)
     return Verdict(found, code=name[:MAX_CODE], message=message, detail=_detail(name, status, message))
@@ -98,11 +99,6 @@ def _by_original(status: int | None) -> OutcomeClass:
     """A model's own failure: what its status says, where that is a matter of load."""
     found = class_of(status) if status is not None else _C.SERVER_ERROR
     return found if found in (_C.RATE_LIMITED, _C.OVERLOADED) else _C.SERVER_ERROR
-
-
-def _too_long(message: str) -> bool:
-    lowered = message.lower()
-    return says_too_long(message) or any(words in lowered for words in _TOO_LONG)
 
 
 def is_error(tree: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import arguments_object, json_tree, mapping, others, text
 from engine.exchange import OutcomeClass, Verdict
 from engine.exchange.canonical import (
@@ -55,7 +56,7 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     try:
         tree = json_tree(body)
     except ValueError as problem:
-        return Verdict(_GARBLED, detail=f"the reply is {problem}" if body else "the reply is empty")
+        return unreadable(body, problem)
     if not isinstance(tree, dict):
         return Verdict(_GARBLED, detail="the reply is no JSON object")
     message = mapping(tree.get("output")).get("message")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.dialects.protocol import Written
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import count, items, json_tree, mapping, mappings, number, others, text, texts, whole
 from engine.exchange import OutcomeClass, Shape, UncarriedError, Usage, Verdict
 from engine.exchange.vectors import EmbedReply, EmbedRequest, Ranked, RerankReply, RerankRequest
@@ -176,7 +177,7 @@ def _tree(body: bytes) -> dict[str, Any] | Verdict:
     try:
         tree = json_tree(body)
     except ValueError as problem:
-        return Verdict(_GARBLED, detail=f"the reply is {problem}" if body else "the reply is empty")
+        return unreadable(body, problem)
     if not isinstance(tree, dict):
         return Verdict(_GARBLED, detail="the reply is no JSON object")
     return inner_error(tree) if is_error(tree) else tree

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import items, json_tree, mapping, mappings, number, others, text
 from engine.exchange import OutcomeClass, Verdict
 from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Finish, Text, Thinking
@@ -39,7 +40,7 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     try:
         tree = mapping(json_tree(body))
     except ValueError as problem:
-        return Verdict(OutcomeClass.GARBLED, detail=f"the reply is {problem}" if body else "the reply is empty")
+        return unreadable(body, problem)
     message = tree.get("message")
     usage = read_usage(tree.get("usage"))
     if isinstance(message, str) or (message is None and "error" in tree):

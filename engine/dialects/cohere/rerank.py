@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.dialects.protocol import Written
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import count, flag, items, json_text, json_tree, mapping, mappings, number, others, text
 from engine.exchange import OutcomeClass, Shape, UncarriedError, Usage, Verdict
 from engine.exchange.vectors import Ranked, RerankReply, RerankRequest
@@ -56,7 +57,7 @@ class Rerank:
         try:
             tree = mapping(json_tree(body))
         except ValueError as problem:
-            return Verdict(OutcomeClass.GARBLED, detail=f"the reply is {problem}" if body else "the reply is empty")
+            return unreadable(body, problem)
         if not isinstance(tree.get("results"), list):
             if isinstance(tree.get("message"), str):
                 return verdict_of(tree, 500)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.dialects.sse import Splitter, payload
+from engine.dialects.sse import Splitter, payloads
 from engine.dialects.trees import count, json_tree, mapping, mappings, text
 from engine.exchange.events import (
     Began,
@@ -44,12 +44,7 @@ class Reader:
         return self._frames(self._splitter.flush())
 
     def _frames(self, block: bytes) -> list[Event]:
-        events: list[Event] = []
-        for frame in block.split(b"\n\n"):
-            data = payload(frame)
-            if data and data != b"[DONE]":
-                events.extend(self._read(data))
-        return events
+        return [event for data in payloads(block) for event in self._read(data)]
 
     def _read(self, data: bytes) -> list[Event]:
         tree = json_tree(data)

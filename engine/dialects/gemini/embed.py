@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.dialects.protocol import Written
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import count, items, json_tree, mappings, others, text, total
 from engine.exchange import OutcomeClass, Shape, UncarriedError, Usage, Verdict
 from engine.exchange.vectors import EmbedReply, EmbedRequest
@@ -87,7 +88,7 @@ class Embeddings:
         try:
             raw = json_tree(body)
         except ValueError as problem:
-            return Verdict(OutcomeClass.GARBLED, detail=f"the reply is {problem}" if body else "the reply is empty")
+            return unreadable(body, problem)
         error = error_in(raw)
         if error is not None:
             return verdict_of(error, 200)

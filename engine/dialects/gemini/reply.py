@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.dialects.call_ids import CallIds, prefix_of
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import items, json_tree, mappings, number, others, seconds, text
 from engine.exchange import OutcomeClass, Usage, Verdict
 from engine.exchange.canonical import (
@@ -79,7 +80,7 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     try:
         raw = json_tree(body)
     except ValueError as problem:
-        return Verdict(OutcomeClass.GARBLED, detail=f"the reply is {problem}" if body else "the reply is empty")
+        return unreadable(body, problem)
     error = error_in(raw)
     if error is not None:
         return verdict_of(error, 200)

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from engine.dialects.call_ids import CallIds, prefix_of
-from engine.dialects.sse import Splitter, payload
+from engine.dialects.sse import Splitter, payloads
 from engine.dialects.trees import count, items, json_text, json_tree, mappings, text
 from engine.exchange.canonical import Citation, Media, Opaque, Part, Text, Thinking, ToolCall, carries_output
 from engine.exchange.events import (
@@ -89,12 +89,7 @@ class Reader:
         return events
 
     def _frames(self, block: bytes) -> list[Event]:
-        events: list[Event] = []
-        for frame in block.split(b"\n\n"):
-            data = payload(frame)
-            if data and data != b"[DONE]":
-                events.extend(self._read(data))
-        return events
+        return [event for data in payloads(block) for event in self._read(data)]
 
     def _read(self, data: bytes) -> Iterator[Event]:
         raw = json_tree(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.dialects.protocol import Written
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import count, items, json_tree, mapping, others, text, texts
 from engine.exchange import OutcomeClass, Shape, UncarriedError, Usage, Verdict
 from engine.exchange.vectors import EmbedReply, EmbedRequest
@@ -47,7 +48,7 @@ class Embeddings:
         try:
             tree = mapping(json_tree(body))
         except ValueError as problem:
-            return Verdict(OutcomeClass.GARBLED, detail=f"the reply is {problem}" if body else "the reply is empty")
+            return unreadable(body, problem)
         if tree.get("error"):
             return verdict_of(tree, 500)
         single = tree.get("embedding")

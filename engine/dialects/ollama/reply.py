@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.dialects.call_ids import CallIds, prefix_of
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import count, json_tree, mapping, mappings, number, others, seconds, text
 from engine.exchange import OutcomeClass, Usage, Verdict
 from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Finish, ToolCall
@@ -25,7 +26,7 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     try:
         tree = mapping(json_tree(body))
     except ValueError as problem:
-        return Verdict(OutcomeClass.GARBLED, detail=f"the reply is {problem}" if body else "the reply is empty")
+        return unreadable(body, problem)
     if tree.get("error"):
         return verdict_of(tree, 500)
     message = tree.get("message")

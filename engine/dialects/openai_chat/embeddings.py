@@ -9,6 +9,7 @@ import struct
 from typing import Any
 
 from engine.dialects.protocol import Written
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import count, json_tree, mapping, mappings, number, others, text
 from engine.exchange import OutcomeClass, Shape, UncarriedError, Usage, Verdict
 from engine.exchange.vectors import EmbedReply, EmbedRequest
@@ -129,7 +130,7 @@ def read_tree(body: bytes) -> dict[str, Any] | Verdict:
     try:
         json_tree(body)
     except ValueError:
-        return Verdict(OutcomeClass.GARBLED, detail="the reply is not JSON" if body else "the reply is empty")
+        return unreadable(body)
     tree = read_object(body)
     if tree is None:
         return Verdict(OutcomeClass.GARBLED, detail="the reply is no JSON object")

@@ -12,6 +12,15 @@ from typing import Any
 import msgspec
 
 from engine.dialects.retry_after import retry_after, seconds
+from engine.dialects.statuses import (
+    BY_STATUS,
+    MAX_CODE,
+    MAX_MESSAGE,
+    OPENAI_TOO_LONG,
+    class_of,
+    detail_of,
+    says_too_long,
+)
 from engine.exchange import Header, OutcomeClass, Verdict
 
 _C = OutcomeClass
@@ -63,24 +72,6 @@ BY_CODE = {
     "timeout_error": _C.TIMEOUT,
 }
 
-BY_STATUS = {
-    401: _C.UNAUTHORIZED,
-    402: _C.QUOTA_EXHAUSTED,
-    403: _C.UNAUTHORIZED,
-    404: _C.MODEL_GONE,
-    408: _C.TIMEOUT,
-    409: _C.SERVER_ERROR,
-    410: _C.MODEL_GONE,
-    429: _C.RATE_LIMITED,
-    503: _C.OVERLOADED,
-    529: _C.OVERLOADED,
-}
-
-_TOO_LONG = ("maximum context length", "context length", "context window", "context size", "prompt is too long")
-
-_MAX_MESSAGE = 2000
-_MAX_CODE = 100
-
 
 def classify(status: int, header: Header, body: bytes, now: float) -> Verdict:
     """The verdict on a reply whose status is not one of success. Total over statuses and bodies."""
@@ -102,18 +93,16 @@ def verdict_of(error: dict[str, Any], status: int) -> Verdict:
     message = _words(error.get("message"))
     found = _by_code(code) or _by_code(error.get("innererror")) or _by_moderation(error) or _by_type(kind, status)
     if found is None:
-        found = BY_STATUS.get(status)
-    if found is None:
-        found = _by_range(status)
-        if found is _C.INVALID_REQUEST and not _is_code(code) and _says_too_long(message):
+        found = class_of(status)
+        if found is _C.INVALID_REQUEST and not _is_code(code) and says_too_long(message, OPENAI_TOO_LONG):
             found = _C.CONTEXT_EXCEEDED
     param = error.get("param")
     return Verdict(
         found,
-        code=code[:_MAX_CODE] if isinstance(code, str) else "",
+        code=code[:MAX_CODE] if isinstance(code, str) else "",
         message=message,
         param=param if isinstance(param, str) else None,
-        detail=f"HTTP {status}: {message}"[:_MAX_MESSAGE] if message else f"HTTP {status}",
+        detail=detail_of(status, message),
     )
 
 
@@ -139,13 +128,6 @@ def _is_code(code: object) -> bool:
     return isinstance(code, str) and code not in ("", "invalid_request_error") and _as_status(code) is None
 
 
-def _by_range(status: int) -> OutcomeClass:
-    if 400 <= status < 500:
-        return _C.INVALID_REQUEST
-    # Below 400 lies what no client of a model service can use. Redirects are not followed: no credential may leave.
-    return _C.SERVER_ERROR if status >= 500 else _C.GARBLED
-
-
 def _as_status(value: object) -> int | None:
     if isinstance(value, str) and len(value) == 3 and value.isdecimal():
         value = int(value)
@@ -162,11 +144,6 @@ def _retry_delay(error: dict[str, Any]) -> float | None:
     return None
 
 
-def _says_too_long(message: str) -> bool:
-    lowered = message.lower()
-    return any(words in lowered for words in _TOO_LONG)
-
-
 def _words(value: object) -> str:
     """A message: a text, or the findings about single fields that some services tell in its place."""
     if isinstance(value, dict):
@@ -174,7 +151,7 @@ def _words(value: object) -> str:
     if isinstance(value, list):
         found = [item for item in value if isinstance(item, dict) and isinstance(item.get("msg"), str)]
         value = "; ".join(f"{_place(item.get('loc'))}{item['msg']}" for item in found)
-    return value[:_MAX_MESSAGE] if isinstance(value, str) else ""
+    return value[:MAX_MESSAGE] if isinstance(value, str) else ""
 
 
 def _place(loc: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.dialects.statuses import unreadable
 from engine.exchange import OutcomeClass, Verdict
 
 from .errors import read_object, verdict_of
@@ -29,7 +30,7 @@ def decode_reply(surface: str, body: bytes) -> Verdict:
     except msgspec.ValidationError as problem:
         return _odd(body, problem)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return Verdict(_GARBLED, detail="the reply is not JSON" if body else "the reply is empty")
+        return unreadable(body)
     if reply.error and not reply.choices and not reply.data:
         return inner_error(reply.error)
     if surface == "embeddings":

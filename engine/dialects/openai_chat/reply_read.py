@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import count, json_tree, mapping, mappings, others, text
 from engine.exchange import OutcomeClass, Verdict
 from engine.exchange.canonical import ChatReply, Choice, Refusal, ToolCall
@@ -39,7 +40,7 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     try:
         tree = json_tree(body)
     except ValueError:
-        return Verdict(OutcomeClass.GARBLED, detail="the reply is not JSON" if body else "the reply is empty")
+        return unreadable(body)
     if isinstance(tree, list):
         tree = read_object(body)
     if not isinstance(tree, dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.dialects.protocol import Written
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import count, flag, json_tree, mapping, mappings, number, others, text
 from engine.exchange import OutcomeClass, Shape, UncarriedError, Usage, Verdict
 from engine.exchange.vectors import Ranked, RerankReply, RerankRequest
@@ -62,7 +63,7 @@ class Rerank:
         try:
             found = json_tree(body)
         except ValueError:
-            return Verdict(OutcomeClass.GARBLED, detail="the reply is not JSON" if body else "the reply is empty")
+            return unreadable(body)
         # One server (text-embeddings-inference) answers with the bare list.
         bare = isinstance(found, list) and all("index" in row for row in mappings(found))
         tree = {"results": found} if bare else read_object(body)

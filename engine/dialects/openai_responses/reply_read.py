@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.dialects.openai_chat.ids import made_id
 from engine.dialects.openai_chat.usage import read_usage
+from engine.dialects.statuses import unreadable
 from engine.dialects.trees import json_tree, mapping, mappings, others, text, whole
 from engine.exchange import OutcomeClass, Verdict
 from engine.exchange.canonical import ChatReply, Choice, Finish, Part, Refusal, ToolCall
@@ -22,7 +23,7 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     try:
         tree = json_tree(body)
     except ValueError:
-        return Verdict(OutcomeClass.GARBLED, detail="the reply is not JSON" if body else "the reply is empty")
+        return unreadable(body)
     if not isinstance(tree, dict):
         return Verdict(OutcomeClass.GARBLED, detail="the reply is no JSON object")
     failure = failed_verdict(tree)
