@@ -104,11 +104,14 @@ def _is_token(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _packed(vector: list[float] | str) -> str:
-    """The vector in base64; one that came so stays as it is."""
+def _packed(vector: list[float] | str) -> list[float] | str:
+    """The vector in base64; one that came so, or holds a number that single precision has no room for, stays as it is."""
     if isinstance(vector, str):
         return vector
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    try:
+        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    except OverflowError:
+        return vector
 
 
 def _unpacked(vector: list[float] | str) -> list[float] | str:

@@ -174,6 +174,12 @@ def test_what_holds_no_ranking(body: bytes, outcome: str) -> None:
     assert found.outcome_class == outcome
 
 
+def test_a_number_too_large_for_base64_is_told_as_it_came() -> None:
+    reply = EmbedReply([[0.5], [3.5e38]], "m")
+    body = EMBED.write_reply(reply, EmbedRequest(encoding="base64"))
+    assert [row["embedding"] for row in body["data"]] == ["AAAAPw==", [3.5e38]]
+
+
 @settings(max_examples=100)
 @given(odd_json(["data", "results", "index", "embedding", "relevance_score", "usage", "error", "meta", "document"]))
 def test_any_body_has_an_answer(body: Any) -> None:
