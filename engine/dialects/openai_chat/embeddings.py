@@ -109,9 +109,10 @@ def _packed(vector: list[float] | str) -> list[float] | str:
     if isinstance(vector, str):
         return vector
     try:
-        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+        packed = struct.pack(f"<{len(vector)}f", *vector)
     except OverflowError:
         return vector
+    return base64.b64encode(packed).decode()
 
 
 def _unpacked(vector: list[float] | str) -> list[float] | str:
