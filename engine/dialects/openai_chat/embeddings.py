@@ -105,7 +105,7 @@ def _is_token(value: Any) -> bool:
 
 
 def _packed(vector: list[float] | str) -> list[float] | str:
-    """The vector in base64; one that came so, or holds a number that single precision has no room for, stays as it is."""
+    """The vector in base64; one that came so, or whose numbers single precision has no room for, stays as it is."""
     if isinstance(vector, str):
         return vector
     try:
