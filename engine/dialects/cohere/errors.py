@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.dialects.retry_after import retry_after
 from engine.dialects.statuses import MAX_CODE, MAX_MESSAGE, class_of, detail_of, says_too_long
-from engine.dialects.trees import json_tree, mapping, text
+from engine.dialects.trees import json_object, text
 from engine.exchange import Header, OutcomeClass, Verdict
 
 _C = OutcomeClass
@@ -25,11 +25,7 @@ _BY_STATUS = {498: _C.UNAUTHORIZED, 499: _C.SERVER_ERROR}
 
 def classify(status: int, header: Header, body: bytes, now: float) -> Verdict:
     """The verdict on a reply whose status is not one of success. Total over statuses and bodies."""
-    try:
-        tree = mapping(json_tree(body))
-    except ValueError:
-        tree = {}
-    return verdict_of(tree, status, retry_after(header, now))
+    return verdict_of(json_object(body), status, retry_after(header, now))
 
 
 def verdict_of(error: dict[str, Any], status: int, wait: float | None = None) -> Verdict:

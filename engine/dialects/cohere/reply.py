@@ -9,7 +9,7 @@ from engine.dialects.trees import items, json_tree, mapping, mappings, number, o
 from engine.exchange import OutcomeClass, Verdict
 from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Finish, Text, Thinking
 
-from .content import ORIGIN, Writing, read_answer, write_answer
+from .content import ORIGIN, Gathering, read_answer, write_answer
 from .errors import verdict_of
 from .usage import read_usage, write_usage
 
@@ -75,7 +75,7 @@ def read_logprobs(raw: Any) -> list[dict[str, Any]] | None:
 
 def write_reply(reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
     """See :class:`engine.dialects.protocol.ChatCodec`; this protocol knows one answer only."""
-    writing = Writing(reply.origin)
+    writing = Gathering(reply.origin == ORIGIN)
     choice = reply.choices[0] if reply.choices else Choice()
     answer = write_answer(choice.parts, writing)
     if isinstance(answer.get("content"), str):
