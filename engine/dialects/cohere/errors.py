@@ -20,7 +20,7 @@ _BY_CODE = {
     "INVALID_TOOL_GENERATION": _C.SERVER_ERROR,
     "TIMEOUT": _C.TIMEOUT,
 }
-_BY_STATUS = {498: _C.UNAUTHORIZED, 499: _C.SERVER_ERROR}
+_BY_STATUS = {200: _C.SERVER_ERROR, 498: _C.UNAUTHORIZED, 499: _C.SERVER_ERROR}
 
 
 def classify(status: int, header: Header, body: bytes, now: float) -> Verdict:
@@ -29,7 +29,7 @@ def classify(status: int, header: Header, body: bytes, now: float) -> Verdict:
 
 
 def verdict_of(error: dict[str, Any], status: int, wait: float | None = None) -> Verdict:
-    """The verdict on an error's fields; ``status`` is 500 where it stood in a success."""
+    """The verdict on an error's fields; ``status`` is 200 where it stood in a success."""
     code = text(error.get("error_type"))
     message = (text(error.get("message")) or text(error.get("error")))[:MAX_MESSAGE]
     found = _BY_CODE.get(code.upper()) or _BY_STATUS.get(status) or class_of(status)

@@ -44,12 +44,12 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     message = tree.get("message")
     usage = read_usage(tree.get("usage"))
     if isinstance(message, str) or (message is None and "error" in tree):
-        return verdict_of(tree, 500)
+        return verdict_of(tree, 200)
     if not isinstance(message, dict):
         return Verdict(OutcomeClass.GARBLED, detail="the reply holds no message", usage=usage)
     reason = text(tree.get("finish_reason")).upper()
     if reason in FAILED:
-        return verdict_of({"error_type": reason, "message": tree.get("error")}, 500)
+        return verdict_of({"error_type": reason, "message": tree.get("error")}, 200)
     parts = [part for part in read_answer(message) if not isinstance(part, Text | Thinking) or part.text]
     choice = Choice(parts, finish_of(reason), reason or None, logprobs=read_logprobs(tree.get("logprobs")))
     reply = ChatReply(text(tree.get("id")), choices=[choice], usage=usage, origin=ORIGIN)

@@ -22,13 +22,13 @@ def classify(status: int, header: Header, body: bytes, now: float) -> Verdict:
 
 
 def verdict_of(tree: dict[str, Any], status: int, wait: float | None = None) -> Verdict:
-    """The verdict on what an error body holds; ``status`` is 500 where it stood in a success."""
+    """The verdict on what an error body holds; ``status`` is 200 where it stood in a success."""
     error = tree.get("error")
     message = (text(error) or text(mapping(error).get("message")))[:MAX_MESSAGE]
     named = whole(tree.get("status_code"))
     if named is not None and 400 <= named <= 599:
         status = named
-    found = class_of(status)
+    found = _C.SERVER_ERROR if status == 200 else class_of(status)
     if found in (_C.INVALID_REQUEST, _C.SERVER_ERROR) and says_too_long(message):
         found = _C.CONTEXT_EXCEEDED
     return Verdict(found, message=message, detail=detail_of(status, message), retry_after=wait)

@@ -28,7 +28,7 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     except ValueError as problem:
         return unreadable(body, problem)
     if tree.get("error"):
-        return verdict_of(tree, 500)
+        return verdict_of(tree, 200)
     message = tree.get("message")
     if not isinstance(message, dict):
         return Verdict(OutcomeClass.GARBLED, detail="the reply holds no message", usage=read_usage(tree))
