@@ -127,7 +127,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
     ``usage`` is ``None`` where the upstream did not say: unknown, never zero. Times are seconds; ``started_at`` is Unix
     time. ``target`` is the last target attempted (``None`` if none was). ``fingerprint`` is the graph's, ``variants``
-    the (split, variant) pairs the request was assigned, ``dropped`` what the target could not carry.
+    the (split, variant) pairs the request was assigned, ``dropped`` what the target could not carry. ``added`` is the
+    gateway's own part of the time: from the request's arrival to its reply (of a stream: to the first output), without
+    the time in which an upstream was waited for.
     """
 
     request_id: str
@@ -148,6 +150,7 @@ class Outcome(msgspec.Struct, frozen=True):
     code: str = ""
     variants: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
+    added: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain JSON values, as the access log prints it; no content, no secret."""

@@ -100,7 +100,12 @@ async def plain_attempt(
         if headers is None:
             run.record(step, NO_CREDENTIAL, began, None)
             return NO_CREDENTIAL
-        answer = await client.transport(limits.connect).send(request.method, url, headers, request.body)
+        transport = client.transport(limits.connect)
+        run.pause()
+        try:
+            answer = await transport.send(request.method, url, headers, request.body)
+        finally:
+            run.resume()
     except TransportError as problem:
         verdict = unreachable(problem)
         run.record(step, verdict, began, None)

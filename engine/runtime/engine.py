@@ -34,6 +34,7 @@ from .replies import ChatStream, Reply, answer, refusal
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
 from .startup import start
+from .telemetry import Telemetry
 from .watch import Sight, Watcher, look
 
 _encode = msgspec.json.Encoder().encode
@@ -68,10 +69,11 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._entered = False
         self.state = State()
-        self.executor = Executor(self.state, Observers(observers))
         self._live = Live(self._prepare, self.state.retain)
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
+        self.telemetry = Telemetry(self.state, self._live, self._reloader)
+        self.executor = Executor(self.state, Observers([self.telemetry.meter, *observers]))
 
     @classmethod
     def open(
@@ -114,6 +116,7 @@ class Engine:
         except BaseException:
             self._reloader.close()
             raise
+        self.telemetry.start()
         if self._watch:
             watcher = Watcher(self._source.folders, self._look, self._reloader.changed, self._poll_seconds)
             self._tasks = [
@@ -132,6 +135,7 @@ class Engine:
 
         Waits at most ``patience`` seconds for requests (default: ``drain`` of the settings).
         """
+        self.telemetry.stop()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -295,6 +299,10 @@ class Engine:
             "rejected": counts.rejected,
             "unchanged": counts.unchanged,
         }
+
+    async def metrics(self, accept: str | None = None) -> tuple[str, bytes]:
+        """Content type and body for Prometheus: text, or OpenMetrics where the header ``accept`` asks for it."""
+        return await self.telemetry.expose(accept)
 
     async def reload(self) -> tuple[Diagnostic, ...]:
         """Look at the files now, whether watched or not. Returns why they are not live; nothing if they are."""

@@ -30,6 +30,7 @@ RANKS = {
     "executor": 7,
     "proof": 7,
     "ledger": 7,
+    "telemetry": 7,
     "runtime": 8,
     "server": 9,
     "cli": 9,
