@@ -157,7 +157,7 @@ RELOADS = _ours(
     "interlock_config_reloads_total",
     "counter",
     "result",
-    "Edits of the configuration that were seen: `applied`, `rejected`, or `unchanged` in meaning; attempts are the sum.",
+    "Edits of the configuration that were seen: `applied`, `rejected`, or `unchanged` in meaning.",
 )
 CONFIG = _ours(
     "interlock_config_info",
@@ -191,9 +191,7 @@ HEALTH = _ours(
     "Failed attempts at a provider since the last that served.",
 )
 BUILD = _ours("interlock_build_info", "gauge", "version", "1, with the version that runs.")
-SERIES = _ours(
-    "interlock_metrics_label_sets", "gauge", "", "Label sets of requests and attempts that are kept apart."
-)
+SERIES = _ours("interlock_metrics_label_sets", "gauge", "", "Label sets of requests and attempts that are kept apart.")
 OVERFLOWN = _ours(
     "interlock_metrics_overflow_total",
     "counter",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -32,7 +32,7 @@ def expose(processes: Sequence[Facts], accept: str | None) -> tuple[str, bytes]:
     registry.register(_Engines(processes))
     registry.register(_Processes(processes))
     PlatformCollector(registry)
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = choose_encoder(accept or "")
     return content_type, encode(registry)
 
 
@@ -98,7 +98,7 @@ class _Processes(Collector):
         return merged.values()
 
 
-def _pid(number: int) -> object:
+def _pid(number: int) -> Callable[[], int | str]:
     return lambda: number
 
 

@@ -215,9 +215,7 @@ class Meter:
         self._swept = fingerprint
         routes, targets = {*routes, "", OVERFLOW}, {*targets, "", OVERFLOW}
         self._requests = {
-            key: pair
-            for key, pair in self._requests.items()
-            if pair[0].route in routes and pair[0].target in targets
+            key: pair for key, pair in self._requests.items() if pair[0].route in routes and pair[0].target in targets
         }
         self._attempts = {key: one for key, one in self._attempts.items() if one.target in targets}
         self._moves = {key: one for key, one in self._moves.items() if one.route in routes and one.target in targets}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from engine.exchange import OutcomeClass
 
@@ -121,5 +121,3 @@ def _added(rows: Iterable[tuple[tuple[str, ...], float]]) -> list[Row]:
     for labels, number in rows:
         out[labels] = out.get(labels, 0) + number
     return list(out.items())
-
-

@@ -1,8 +1,8 @@
 """Several processes behind one address: a scrape reaches one of them, and must tell of all.
 
-Each process keeps its facts in a file of a folder that they share. Whoever is scraped writes its own file first and then
-answers from all files: so what one reply says of a process is never older than what the reply before said, and counters
-only grow.
+Each process keeps its facts in a file of a folder that they share. Whoever is scraped writes its own file first and
+then answers from all files: so what one reply says of a process is never older than what the reply before said, and
+counters only grow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SUFFIX = ".facts"
 
 
 class Shared:
-    """The folder, as the process ``worker`` sees it. Its files are of one run: whoever starts the processes empties it."""
+    """The folder, as the process ``worker`` sees it. Its files are of one run: who starts the processes empties it."""
 
     def __init__(self, folder: Path, worker: str) -> None:
         self._folder = folder
