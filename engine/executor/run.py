@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from engine.dialects import COUNT_TOKENS
-from engine.exchange import RULES, Attempt, Call, Outcome, OutcomeClass, UncarriedError, Usage, Verdict
+from engine.exchange import RULES, Attempt, Call, Outcome, OutcomeClass, Tracing, UncarriedError, Usage, Verdict
 from engine.graph import Graph, Reject, Route, TargetStep
 from engine.planner import Facts, Go, Plan, Wait, advance, pass_over, plan
 from engine.state import State
@@ -49,6 +49,8 @@ class Run(Watched):
         "started",
         "started_at",
         "state",
+        "trace",
+        "tracing",
     )
 
     def __init__(
@@ -59,6 +61,7 @@ class Run(Watched):
         release: Callable[[], None],
         call: Call,
         watches: Watches,
+        tracing: Tracing | None = None,
     ) -> None:
         super().__init__(watches)
         self.state = state
@@ -70,6 +73,8 @@ class Run(Watched):
         self.plan: Plan | None = None
         self.dropped: tuple[str, ...] = ()
         self.begun = 0
+        self.tracing = tracing
+        self.trace = None if tracing is None else tracing.begin(call.headers)
         self.added: float | None = None
         self._arrived = call.arrived or time.perf_counter()
         self._paused, self._pauses = 0.0, 0
@@ -289,6 +294,7 @@ class Run(Watched):
             plan.variants if plan is not None else (),
             self.dropped,
             self.work_done() if self.added is None else self.added,
+            self.trace,
         )
         self._observe(self._finished)
         self._release()

@@ -40,7 +40,7 @@ async def stream_attempt(
     try:
         if client.credential.due(began):
             await client.credential.refresh(began)
-        headers = outgoing(run, client, request, url)
+        headers = outgoing(run, client, request, url, began)
         started: tuple[StreamDecoder, bytes] | Verdict = NO_CREDENTIAL
         if headers is not None:
             transport = client.transport(limits.connect)

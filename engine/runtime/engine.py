@@ -34,7 +34,7 @@ from .replies import ChatStream, Reply, answer, refusal
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
 from .startup import start
-from .telemetry import Telemetry
+from .telemetry import Telemetry, require
 from .watch import Sight, Watcher, look
 
 _encode = msgspec.json.Encoder().encode
@@ -69,11 +69,11 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._entered = False
         self.state = State()
-        self._live = Live(self._prepare, self.state.retain)
+        self._live = Live(self._prepare, self._went_live)
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
         self.telemetry = Telemetry(self.state, self._live, self._reloader)
-        self.executor = Executor(self.state, Observers([self.telemetry.meter, *observers]))
+        self.executor = Executor(self.state, Observers([self.telemetry.observe, *observers]))
 
     @classmethod
     def open(
@@ -135,7 +135,6 @@ class Engine:
 
         Waits at most ``patience`` seconds for requests (default: ``drain`` of the settings).
         """
-        self.telemetry.stop()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -143,6 +142,7 @@ class Engine:
             await asyncio.wait(tasks)
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
+        await self.telemetry.stop()
         self._reloader.close()
 
     # -- requests ------------------------------------------------------------------------------------------------
@@ -322,8 +322,14 @@ class Engine:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _prepare(self, graph: Graph, previous: Clients | None) -> Clients:
+        require(graph.settings)
         environ = os.environ if self._environ is None else self._environ
         return Clients.prepare(graph, environ, previous, transport=self._transport)
+
+    def _went_live(self, graph: Graph) -> None:
+        self.state.retain(graph)
+        self.telemetry.follow(self._live.current, os.environ if self._environ is None else self._environ)
+        self.executor.tracing = self.telemetry.tracing
 
     def _poll_seconds(self) -> float:
         return self.graph.settings.reload_poll

@@ -6,11 +6,17 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Set
+import time
+from collections.abc import Mapping, Set
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from engine.errors import PrepareError
+from engine.exchange import Outcome, Tracing
+from engine.executor.credentials import Source
+from engine.graph import Otlp, Settings
 from engine.state import State
 from engine.telemetry.facts import Facts, freeze, thaw
 from engine.telemetry.lag import Lag
@@ -19,6 +25,13 @@ from engine.telemetry.workers import EVERY, Shared
 
 from .live import Live
 from .reloader import Reloader
+from .snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from engine.telemetry.otlp import Sender
+
+#: Seconds that a closing engine waits until what is known was sent to the collector.
+LAST_WORDS = 3.0
 
 _log = logging.getLogger("interlock.telemetry")
 
@@ -34,6 +47,12 @@ class Telemetry:
         self._lag = Lag()
         self._shared: Shared | None = None
         self._worker = ""
+        self._snapshot: Snapshot | None = None  # the last one, also when the engine closes
+        self.tracing: Tracing | None = None
+        """How requests are traced from here on."""
+        self._otlp: Otlp | None = None
+        self._sender: Sender | None = None
+        self._measuring: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[None] | None = None
 
@@ -51,11 +70,59 @@ class Telemetry:
         if self._shared is not None:
             self._write()
 
-    def stop(self) -> None:
-        """Watch no longer. May be repeated."""
+    async def stop(self) -> None:
+        """Watch no longer; what is known is sent to the collector, if that does not take long. May be repeated."""
         self._lag.stop()
         if self._timer is not None:
             self._timer.cancel()
+        sender = self._sender
+        if sender is not None:
+            if self._otlp is not None and self._otlp.metrics and self._snapshot is not None:
+                sender.measured(freeze(self.facts()))
+            self._follow(None, os.environ)
+            await asyncio.to_thread(sender.join, LAST_WORDS)
+
+    def observe(self, outcome: Outcome) -> None:
+        """Count a request, and have its spans sent where there is a collector."""
+        self.meter(outcome)
+        if self._sender is not None:
+            self._sender(outcome)
+
+    def follow(self, snapshot: Snapshot, environ: Mapping[str, str]) -> None:
+        """Tell of this snapshot, and send what its settings want sent, to where they say, from here on."""
+        self._snapshot = snapshot
+        settings = snapshot.graph.settings
+        if settings.otlp != self._otlp:
+            self._follow(settings.otlp, environ)
+
+    def _follow(self, otlp: Otlp | None, environ: Mapping[str, str]) -> None:
+        if self._sender is not None:
+            self._sender.stop()
+        if self._measuring is not None:
+            self._measuring.cancel()
+        self._otlp, self._sender, self.tracing, self._measuring = otlp, None, None, None
+        if otlp is None:
+            return
+        from engine.telemetry.otlp import Sender  # needs an extra, and a moment
+
+        sources = [(name, Source(ref, environ)) for name, ref in otlp.headers]
+        if missing := [name for name, source in sources if source.value(time.monotonic()) is None]:
+            _log.warning("telemetry.otlp: no value is set for the headers %s; they are not sent", ", ".join(missing))
+
+        def headers() -> dict[str, str]:
+            found = [(name, source.value(time.monotonic())) for name, source in sources]
+            return {name: secret.reveal() for name, secret in found if secret is not None}
+
+        self._sender = Sender(otlp, _version(), headers)
+        if otlp.traces:
+            self.tracing = Tracing(otlp.sample, frozenset(otlp.pass_to))
+        if otlp.metrics:
+            self._measuring = asyncio.get_running_loop().call_later(otlp.interval, self._measure)
+
+    def _measure(self) -> None:
+        if self._sender is not None and self._otlp is not None:
+            self._sender.measured(freeze(self.facts()))
+            self._measuring = asyncio.get_running_loop().call_later(self._otlp.interval, self._measure)
 
     async def expose(self, accept: str | None = None) -> tuple[str, bytes]:
         """Content type and body for a scrape with this ``Accept`` header; what takes long is done in a thread."""
@@ -63,7 +130,7 @@ class Telemetry:
 
     def facts(self) -> Facts:
         """What is known at this moment; parts of it go on changing."""
-        live, meter, reloads = self._live.current, self.meter, self._reloader
+        live, meter, reloads = self._snapshot or self._live.current, self.meter, self._reloader
         state, counts = self._state, reloads.counts
         return Facts(
             _version(),
@@ -90,15 +157,26 @@ class Telemetry:
         )
 
     def _known(self) -> tuple[str, Set[str], Set[str]]:
-        graph = self._live.current.graph
+        graph = (self._snapshot or self._live.current).graph
         return graph.fingerprint, graph.routes.keys(), graph.targets.keys()
 
     def _write(self) -> None:
         """Write for the others, in a thread, and again later."""
         loop = asyncio.get_running_loop()
-        if self._shared is not None and self._live.open and (self._writing is None or self._writing.done()):
+        if self._shared is not None and (self._writing is None or self._writing.done()):
             self._writing = loop.run_in_executor(None, _keep, self._shared, freeze(self.facts()))
         self._timer = loop.call_later(EVERY, self._write)
+
+
+def require(settings: Settings) -> None:
+    """Raises :class:`PrepareError` where the settings ask for what is not installed."""
+    if settings.otlp is not None:
+        try:
+            import opentelemetry.exporter.otlp.proto.http
+            import opentelemetry.sdk.trace  # noqa: F401
+        except ImportError:
+            message = "settings: telemetry.otlp needs the extra otel: pip install 'interlock[otel]'"
+            raise PrepareError(message) from None
 
 
 def _exposed(frozen: bytes, shared: Shared | None, accept: str | None) -> tuple[str, bytes]:

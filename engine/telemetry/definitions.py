@@ -190,6 +190,13 @@ HEALTH = _ours(
     "provider",
     "Failed attempts at a provider since the last that served.",
 )
+CLOSED = _ours(
+    "interlock_target_closed_seconds",
+    "gauge",
+    "target reason",
+    "Seconds until a target that is passed over is tried again, by the reason: `breaker`, `held`, `credential`, `limit`.",
+    "s",
+)
 BUILD = _ours("interlock_build_info", "gauge", "version", "1, with the version that runs.")
 SERIES = _ours("interlock_metrics_label_sets", "gauge", "", "Label sets of requests and attempts that are kept apart.")
 OVERFLOWN = _ours(

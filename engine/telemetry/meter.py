@@ -135,7 +135,7 @@ class Meter:
 
     def attempts(self) -> list[Attempts]:
         """What was counted of attempts."""
-        return list(self._attempts.values())
+        return [series for series in self._attempts.values() if series.count]
 
     def moves(self) -> list[Move]:
         """What was counted of attempts after the first."""
@@ -161,7 +161,7 @@ class Meter:
             _histogram(ADDED),
             _histogram(FIRST),
         )
-        usual = self._series(target, outcome, surface) if target else None
+        usual = self._series(target, outcome, surface) if target and target != OVERFLOW else None
         found = self._requests[key] = (series, usual)
         return found
 
