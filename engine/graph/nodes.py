@@ -291,6 +291,20 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class Otlp:
+    """A collector of OpenTelemetry; ``interval`` is seconds, ``sample`` a share, ``pass_to`` names of providers."""
+
+    endpoint: str
+    headers: tuple[tuple[str, "SecretRef"], ...] = ()
+    """(header, where its value is), sorted."""
+    traces: bool = True
+    metrics: bool = True
+    interval: float = 30.0
+    sample: float = 1.0
+    pass_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
 
@@ -305,5 +319,6 @@ class Settings:
     ca_file: str | None = None
     access_log: bool = True
     issuers: tuple[Issuer, ...] = ()
+    otlp: Otlp | None = None
     edits: Literal["files", "branch"] = "files"
     """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
