@@ -31,9 +31,7 @@ FIRST, LONGEST = 0.5, 30.0
 #: What a worker writes to its pipe when it serves.
 READY = b"ready"
 #: A worker finds the modules that the supervisor has found. The environment stays as it is: providers' programs get it.
-_WORKER = (
-    "import sys; sys.path[:] = sys.argv[2:]; from engine.server.worker import main; sys.exit(main(sys.argv[1]))"
-)
+_WORKER = "import sys; sys.path[:] = sys.argv[2:]; from engine.server.worker import main; sys.exit(main(sys.argv[1]))"
 
 
 class Options(msgspec.Struct, frozen=True):
