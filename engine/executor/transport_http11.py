@@ -8,6 +8,7 @@ stream costs little more than its bytes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from typing import cast
@@ -19,6 +20,7 @@ from msgspec import Struct
 from engine.exchange import Header
 
 from .transport import Answer, StreamAnswer, TransportError, TransportOptions, header_of, trust
+from .transport_names import Names
 
 #: Seconds a connection may idle before it is no longer used.
 IDLE = 60.0
@@ -55,6 +57,7 @@ class Http11Transport:
         # Nearly every request is led by what led the one before it. One is kept and no more, because it holds a secret.
         self._last: tuple[str, str, list[tuple[str, str]]] = ("", "", [])
         self._lead = Lead(Origin("", 0, tls=False), b"")
+        self._names = Names()
 
     async def send(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
         """See :class:`engine.executor.transport.Transport`."""
@@ -77,6 +80,7 @@ class Http11Transport:
 
     async def close(self) -> None:
         """Close every connection."""
+        self._names.close()
         for connection in list(self._all):
             connection.abort()
 
@@ -101,23 +105,30 @@ class Http11Transport:
         return None
 
     async def _new_connection(self, origin: Origin) -> _Connection:
-        loop = asyncio.get_running_loop()
         if origin.tls and self._context is None:
             self._context = trust(None)
         idle = self._idle.setdefault(origin, [])
         try:
             async with asyncio.timeout(self._connect):
-                _, connection = await loop.create_connection(
-                    lambda: _Connection(loop, idle, self._all),
-                    origin.host,
-                    origin.port,
-                    ssl=self._context if origin.tls else None,
-                    server_hostname=origin.host if origin.tls else None,
-                )
+                *others, last = await self._names.addresses(origin.host)
+                for address in others:
+                    with contextlib.suppress(OSError):
+                        return await self._connection_to(address, origin, idle)
+                return await self._connection_to(last, origin, idle)
         except TimeoutError as problem:
             raise TransportError("connect_timeout", f"no connection within {self._connect:g}s") from problem
         except (OSError, UnicodeError) as problem:
             raise TransportError("connection", f"no connection: {problem}"[:500]) from problem
+
+    async def _connection_to(self, address: str, origin: Origin, idle: list[_Connection]) -> _Connection:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: _Connection(loop, idle, self._all),
+            address,
+            origin.port,
+            ssl=self._context if origin.tls else None,
+            server_hostname=origin.host if origin.tls else None,
+        )
         return connection
 
 
