@@ -9,6 +9,7 @@ from .index import RouteIndex
 from .nodes import (
     Auth,
     Balance,
+    Breaker,
     Fallback,
     Issuer,
     Key,
@@ -38,6 +39,7 @@ __all__ = [
     "Any_",
     "Auth",
     "Balance",
+    "Breaker",
     "Change",
     "Condition",
     "Digester",
