@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import ssl
 from collections.abc import Callable
 from typing import cast
@@ -39,12 +38,11 @@ class Origin(Struct, frozen=True):
     tls: bool
 
 
-class Place(Struct, frozen=True):
-    """A URL, taken apart once: its origin, and the lines of a request that depend on it alone."""
+class Lead(Struct, frozen=True):
+    """What comes before a request's length and body, and where it goes."""
 
     origin: Origin
-    target: str
-    host: str
+    head: bytes
 
 
 class Http11Transport:
@@ -56,6 +54,9 @@ class Http11Transport:
         self._context: ssl.SSLContext | None = trust(options.ca_pem) if options.ca_pem else None
         self._idle: dict[Origin, list[_Connection]] = {}
         self._all: set[_Connection] = set()
+        # Nearly every request is led by what led the one before it. One is kept and no more, because it holds a secret.
+        self._last: tuple[str, str, list[tuple[str, str]]] = ("", "", [])
+        self._lead = Lead(Origin("", 0, tls=False), b"")
         self._names = Names()
 
     async def send(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
@@ -86,10 +87,12 @@ class Http11Transport:
     async def _request(
         self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, *, whole: bool
     ) -> _Reply:
-        place = _place(url)
-        head = _head(method, place, headers, len(body))
-        connection = self._idle_connection(place.origin) or await self._new_connection(place.origin)
-        return connection.send(head + body, whole)
+        asked = (method, url, headers)
+        if asked != self._last:
+            self._lead, self._last = _lead(method, url, headers), asked
+        origin, head = self._lead.origin, self._lead.head
+        connection = self._idle_connection(origin) or await self._new_connection(origin)
+        return connection.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body), whole)
 
     def _idle_connection(self, origin: Origin) -> _Connection | None:
         """The connection that was used last: those that are not needed grow old and are closed."""
@@ -321,8 +324,9 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-@functools.lru_cache(maxsize=4096)
-def _place(url: str) -> Place:
+def _lead(method: str, url: str, headers: list[tuple[str, str]]) -> Lead:
+    """The request's line and headers but for its length. Raises :class:`TransportError` where a value would break out
+    of its line."""
     parts = urlsplit(url)
     tls = parts.scheme == "https"
     host = parts.hostname or ""
@@ -330,16 +334,10 @@ def _place(url: str) -> Place:
     shown = f"[{host}]" if ":" in host else host
     named = shown if port == (443 if tls else 80) else f"{shown}:{port}"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Place(Origin(host, port, tls), target, named)
-
-
-def _head(method: str, place: Place, headers: list[tuple[str, str]], length: int) -> bytes:
-    """The request's line and headers. Raises :class:`TransportError` where a value would break out of its line."""
-    lines = [f"{method} {place.target} HTTP/1.1", f"host: {place.host}", "user-agent: interlock", "accept: */*"]
+    lines = [f"{method} {target} HTTP/1.1", f"host: {named}", "user-agent: interlock", "accept: */*"]
     lines.append("accept-encoding: identity")  # silence would allow any
     lines += [f"{name}: {value}" for name, value in headers]
-    lines.append(f"content-length: {length}")
     text = "\r\n".join(lines)
     if text.count("\r") != len(lines) - 1 or text.count("\n") != len(lines) - 1:
         raise TransportError("connection", "a header of the request holds a line break")
-    return text.encode() + b"\r\n\r\n"
+    return Lead(Origin(host, port, tls), text.encode() + b"\r\n")
