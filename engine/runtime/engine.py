@@ -31,6 +31,7 @@ from .live import Live
 from .observers import Observer, Observers
 from .reloader import Candidate, Reloader
 from .replies import ChatStream, Reply, answer, refusal
+from .shared import Shared
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
 from .startup import start
@@ -69,7 +70,8 @@ class Engine:
         self._entered = False
         self.state = State()
         self.executor = Executor(self.state, Observers(observers))
-        self._live = Live(self._prepare, self.state.retain)
+        self.shared = Shared(self.state, os.environ if environ is None else environ)
+        self._live = Live(self._prepare, self._retain)
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
 
@@ -111,6 +113,7 @@ class Engine:
         self._entered = True
         try:
             await start(self._reloader, self._last_good)
+            await self.shared.open(self.graph)
         except BaseException:
             self._reloader.close()
             raise
@@ -139,6 +142,7 @@ class Engine:
             await asyncio.wait(tasks)
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
+        await self.shared.aclose()
         self._reloader.close()
 
     # -- requests ------------------------------------------------------------------------------------------------
@@ -283,6 +287,7 @@ class Engine:
             },
             "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
+            "state": self.shared.status(),
         }
 
     @property
@@ -316,6 +321,10 @@ class Engine:
     def _prepare(self, graph: Graph, previous: Clients | None) -> Clients:
         environ = os.environ if self._environ is None else self._environ
         return Clients.prepare(graph, environ, previous, transport=self._transport)
+
+    def _retain(self, graph: Graph) -> None:
+        self.state.retain(graph)
+        self.shared.follow(graph)
 
     def _poll_seconds(self) -> float:
         return self.graph.settings.reload_poll

@@ -9,6 +9,7 @@ from engine.graph import Graph
 from .conversations import Conversations
 from .health import Health
 from .retry_budget import RetryBudget
+from .store import MemoryStore, Store
 
 
 class State:
@@ -18,10 +19,11 @@ class State:
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_health", "_in_flight", "conversations")
+    __slots__ = ("_budgets", "_health", "_in_flight", "conversations", "store")
 
     def __init__(self) -> None:
         self.conversations = Conversations()
+        self.store: Store = MemoryStore()
         self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
