@@ -211,6 +211,11 @@ class RedisStore:
 
     # -- what is known of the store ------------------------------------------------------------------------------
 
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """The processes that share the store, this one included, as of the latest beat."""
+        return self._company.peers
+
     def status(self) -> dict[str, Any]:
         """The store as ``GET /api/v1/status`` shows it, as plain JSON values; ``processes`` include this one.
 
@@ -224,9 +229,9 @@ class RedisStore:
         if not self.link.up:
             shown["reason"] = self.reason
         mine = self._company.said().fingerprint
-        shown["agree"] = sum(peer.fingerprint == mine for peer in self._company.peers)
+        shown["agree"] = sum(peer.fingerprint == mine for peer in self.peers)
         shown["processes"] = [
-            {"host": peer.host, "pid": peer.pid, "fingerprint": peer.fingerprint} for peer in self._company.peers
+            {"host": peer.host, "pid": peer.pid, "fingerprint": peer.fingerprint} for peer in self.peers
         ]
         return shown
 
@@ -241,7 +246,7 @@ class RedisStore:
             "alone": counters.alone,
             "aways": counters.aways,
             "away_seconds": away,
-            "processes": len(self._company.peers),
+            "processes": len(self.peers),
         }
 
     def away_seconds(self) -> float:
@@ -316,7 +321,7 @@ class RedisStore:
 
     def _shares(self, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
         """The claims against this process's share of each limit; at least what one of them needs."""
-        processes = max(1, len(self._company.peers))
+        processes = max(1, len(self.peers))
         if processes == 1:
             return claims
         return tuple(
@@ -325,12 +330,14 @@ class RedisStore:
 
     def _changed(self, reason: str) -> None:
         if reason:
-            self.counters.aways += 1
-            self._away_since = self._loop_time()
-            self.reason = reason
-            self._refusals.clear()
-            words = _WORDS[self._when_away]
-            _log.error("the state store is away: %s; until it is back %s (state.when_away)", reason, words)
+            if self._away_since is None:
+                self.counters.aways += 1
+                self._away_since = self._loop_time()
+                self._refusals.clear()
+            if reason != self.reason:
+                self.reason = reason
+                words = _WORDS[self._when_away]
+                _log.error("the state store is away: %s; until it is back %s (state.when_away)", reason, words)
             return
         if self._away_since is not None:
             lasted = self._loop_time() - self._away_since
