@@ -11,6 +11,7 @@ from .closure import Closure
 from .conversations import Conversations
 from .health import Health
 from .retry_budget import RetryBudget
+from .store import MemoryStore, Store
 
 
 class State:
@@ -20,10 +21,11 @@ class State:
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_health", "_in_flight", "conversations")
+    __slots__ = ("_budgets", "_health", "_in_flight", "conversations", "store")
 
     def __init__(self) -> None:
         self.conversations = Conversations()
+        self.store: Store = MemoryStore()
         self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
