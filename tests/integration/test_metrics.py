@@ -72,7 +72,13 @@ def test_requests_attempts_and_tokens_add_up(tmp_path: Path) -> None:
 
     failing = iter([error(503), error(503)])
     scripts = {"one": lambda seen: next(failing, None) or answers(seen), "two": answers}
-    play(tmp_path, scenario, scripts=scripts, step=STEP, policy={"retry": {"per_target": 2, "backoff": {"initial": "0ms"}}})
+    play(
+        tmp_path,
+        scenario,
+        scripts=scripts,
+        step=STEP,
+        policy={"retry": {"per_target": 2, "backoff": {"initial": "0ms"}}},
+    )
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -16,7 +16,9 @@ from engine.telemetry.meter import Meter
 C = OutcomeClass
 
 
-def outcome(*attempts: Attempt, route: str | None = "chat", kind: OutcomeClass | None = None, **more: object) -> Outcome:
+def outcome(
+    *attempts: Attempt, route: str | None = "chat", kind: OutcomeClass | None = None, **more: object
+) -> Outcome:
     last = attempts[-1] if attempts else None
     kind = kind or (last.outcome_class if last else C.UNROUTABLE)
     fields = {"status": 200, "surface": "chat", "model": "m", "target": last and last.target, "fingerprint": "f"}
