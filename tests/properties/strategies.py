@@ -258,7 +258,7 @@ def settings_documents(everything: bool = True) -> SearchStrategy[Tree]:
         "limits": mapping({}, {"body": sizes, "depth": st.integers(1, 1000)}), "drain": durations,
         "reload": mapping({}, {"debounce": durations, "poll": durations}),
         "upstream": mapping({}, {"proxy": st.just("http://proxy.internal:3128"), "ca_file": words}),
-        "telemetry": mapping({}, {"access_log": st.booleans()}),
+        "telemetry": mapping({}, {"access_log": st.booleans(), "otlp": collectors()}),
     }  # fmt: skip
     optional["state"] = mapping({}, {"store": st.just("memory")})
     if everything:
