@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .conditions import describe
 from .fingerprint import digest
 from .graph import Graph
-from .nodes import Auth, Key, Params, Price, Provider, Quirks, Route, SecretRef, Settings, Target
+from .nodes import Auth, Key, Params, Price, Provider, Quirks, Route, SecretRef, Settings, StateStore, Target
 from .stepdiff import params_rows, step_changes
 from .words import HIDDEN, is_secret_name, public_url, shorten, show
 
@@ -181,7 +181,12 @@ def _key_rows(graph: Graph, name: str) -> _Rows:
 
 def _settings_rows(graph: Graph, _: str) -> _Rows:
     settings: Settings = graph.settings
-    return _fields(settings)
+    rows = _fields(settings)
+    del rows["state"]
+    state: StateStore = settings.state
+    rows |= _fields(state, "state.")
+    rows["state.secret"] = (_secret(state.secret), _secret(state.secret))
+    return rows
 
 
 _ROWS: Mapping[str, Callable[[Graph, str], _Rows]] = {

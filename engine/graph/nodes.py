@@ -305,6 +305,20 @@ class Otlp:
 
 
 @dataclass(frozen=True, slots=True)
+class StateStore:
+    """Where live facts are kept. ``url`` is an address without a password, ``secret`` the place of one that has it."""
+
+    store: Literal["memory", "redis"] = "memory"
+    url: str = "redis://localhost:6379/0"
+    secret: SecretRef | None = None
+    ca_file: str | None = None
+    prefix: str = "interlock"
+    timeout: float = 0.05
+    """Seconds that an answer of the store may take."""
+    when_away: Literal["local", "admit", "reject"] = "local"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
 
@@ -322,3 +336,4 @@ class Settings:
     otlp: Otlp | None = None
     edits: Literal["files", "branch"] = "files"
     """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
+    state: StateStore = field(default_factory=StateStore)

@@ -156,16 +156,35 @@ StoreUrl = Annotated[
 ]
 
 
-class StateStore(Model):
+class StateDoc(Model):
     """Where live facts (breakers, limits, budgets) are kept."""
 
     store: Literal["memory", "redis"] = Field(
-        default="memory", description="In this process, or shared between processes."
+        default="memory",
+        description="In this process, or in a Redis or Valkey that workers and replicas share. A change counts from "
+        "the next start on.",
     )
     url: Opt[StoreUrl] = Field(
         default=None,
-        description="Address of the store; one with a password in it goes in a secret.",
+        description="Address of the store: `redis://HOST:PORT/DATABASE`, `rediss://` for TLS, `unix:///PATH`; one with "
+        "a password in it goes in a secret. redis://localhost:6379/0 by default.",
         examples=["redis://localhost:6379/0"],
+    )
+    ca_file: Opt[Text] = Field(
+        default=None, description="PEM file of certificates to trust instead of the system's, for `rediss://`."
+    )
+    prefix: Opt[Name] = Field(
+        default=None,
+        description="What its keys begin with; servers with the same prefix share everything. `interlock` by default.",
+    )
+    timeout: Opt[PositiveDuration] = Field(
+        default=None,
+        description="How long an answer of the store may take; 50ms by default. Past it the store counts as away.",
+    )
+    when_away: Literal["local", "admit", "reject"] = Field(
+        default="local",
+        description="What becomes of limits while the store is away: `local` counts in each process, which gets its "
+        "equal share of a limit; `admit` counts nothing; `reject` refuses what would have to be counted.",
     )
 
 
@@ -253,5 +272,5 @@ class SettingsDoc(Model):
     reload: Reload = Field(default=Reload(), description="How edits of the configuration are noticed.")
     upstream: Upstream = Field(default=Upstream(), description="How providers are reached.")
     telemetry: Telemetry = Field(default=Telemetry(), description="What is told about requests.")
-    state: StateStore = Field(default=StateStore(), description="Where live facts are kept.")
+    state: StateDoc = Field(default=StateDoc(), description="Where live facts are kept.")
     ledger: LedgerStore = Field(default=LedgerStore(), description="Where requests and costs are recorded.")

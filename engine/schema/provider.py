@@ -32,7 +32,6 @@ from .common import (
 )
 
 Surface = Literal["chat", "completions", "embeddings", "rerank", "images", "audio", "moderations"]
-Feature = Literal["stream", "tools", "vision", "json_schema", "logprobs", "reasoning"]
 Capability = Literal[
     "chat", "completions", "embeddings", "rerank", "images", "audio", "moderations",
     "stream", "tools", "vision", "json_schema", "logprobs", "reasoning",

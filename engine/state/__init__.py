@@ -1,8 +1,21 @@
 """Live facts, keyed by stable ids; they outlive graphs."""
 
+from .closure import Closure
 from .conversations import Conversations
 from .health import Health
 from .retry_budget import RetryBudget
 from .state import State
+from .store import Claim, Grant, MemoryStore, Refusal, Store
 
-__all__ = ["Conversations", "Health", "RetryBudget", "State"]
+__all__ = [
+    "Claim",
+    "Closure",
+    "Conversations",
+    "Grant",
+    "Health",
+    "MemoryStore",
+    "Refusal",
+    "RetryBudget",
+    "State",
+    "Store",
+]

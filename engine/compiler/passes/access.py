@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from engine.graph import Issuer, Key, Otlp, SecretRef, Settings
+from engine.graph import Issuer, Key, Otlp, SecretRef, Settings, StateStore
 from engine.graph.globs import is_glob, matcher
-from engine.schema import SettingsDoc, TokenIssuer, parse_size
+from engine.schema import SettingsDoc, StateDoc, TokenIssuer, parse_size
 from engine.units import parse_duration, parse_percent
 
-from .. import features, references
+from .. import references
 from ..work import Owner, Work
+from .providers import secret_of
 
 
 def run(work: Work) -> None:
@@ -120,9 +121,22 @@ def _lower(model: SettingsDoc, otlp: Otlp | None) -> Settings:
         "access_log": model.telemetry.access_log,
         "otlp": otlp,
         "edits": model.management.edits,
+        "state": _state(model.state),
         "issuers": tuple(_issuer(issuer) for issuer in sorted(model.clients.tokens, key=lambda issuer: issuer.name)),
     }
     return Settings(**{name: value for name, value in values.items() if value is not None})
+
+
+def _state(model: StateDoc) -> StateStore:
+    secret = None if model.url is None or isinstance(model.url, str) else secret_of(model.url)
+    values: dict[str, Any] = {
+        "url": model.url if isinstance(model.url, str) else None,
+        "ca_file": model.ca_file,
+        "prefix": model.prefix,
+        "timeout": None if model.timeout is None else parse_duration(model.timeout),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return StateStore(store=model.store, secret=secret, when_away=model.when_away, **given)
 
 
 def _issuer(model: TokenIssuer) -> Issuer:
@@ -142,10 +156,6 @@ def _issuer(model: TokenIssuer) -> Issuer:
 
 def _not_yet(work: Work, model: SettingsDoc) -> None:
     owner: Owner = ("settings", model.name)
-    if model.state.store not in features.AVAILABLE_STORES:
-        summary = f"keeping live state in {model.state.store} is not available in this version"
-        hint = features.INSTEAD["store"]
-        work.find("P414", owner, ("state", "store"), summary, label="not available yet", hint=hint)
     if model.ledger.url is not None:
         summary = "the ledger is checked but not acted on yet"
         hint = "use the access log for a record of requests"

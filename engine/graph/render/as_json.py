@@ -49,7 +49,10 @@ def to_data(graph: Graph, routes: tuple[Route, ...]) -> dict[str, Any]:
     }
     if everything:
         out["keys"] = {key.name: _key(graph, key) for key in sorted(graph.keys.values(), key=lambda key: key.name)}
-        out["settings"] = {name: _url(value) for name, value in _fields(graph.settings).items()}
+        settings = {name: _url(value) for name, value in _fields(graph.settings).items()}
+        state = graph.settings.state
+        settings["state"] = {**_fields(state), "url": _url(state.url), "secret": _secret(state.secret)}
+        out["settings"] = settings
         out["declared"] = {
             node: {"at": _at(graph, *node.split(":", 1)), "values": _plain(graph.declared[node])}
             for node in sorted(graph.declared)
