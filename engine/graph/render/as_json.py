@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -77,7 +77,9 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Decimal):
         return format(value, "f")
-    return value
+    if isinstance(value, SecretRef):
+        return _secret(value)
+    return _fields(value) if is_dataclass(value) else value
 
 
 def _url(value: Any) -> Any:
