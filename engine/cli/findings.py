@@ -65,7 +65,7 @@ def render_findings(compilation: Compilation, format_: str, *, root: Path, color
     if format_ == "human":
         return human_findings(diagnostics, compilation.documents, color)
     if format_ in _REPOSITORY_PATHS:
-        diagnostics = [_tidied(diagnostic) for diagnostic in relocate(diagnostics, _from_here(root))]
+        diagnostics = [_tidied(diagnostic) for diagnostic in relocate(diagnostics, from_here(root))]
     return FORMATS[format_](diagnostics, documents=compilation.documents)
 
 
@@ -75,7 +75,7 @@ def _tidied(diagnostic: Diagnostic) -> Diagnostic:
     return replace(diagnostic, file=normpath(diagnostic.file), related=related)
 
 
-def _from_here(folder: Path) -> str:
+def from_here(folder: Path) -> str:
     """The folder as seen from the current one, if it is below it; else its absolute path."""
     path, here = Path(os.path.normpath(folder.absolute())), Path.cwd()
     return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()

@@ -75,6 +75,16 @@ def duration(ctx: click.Context, parameter: click.Parameter, value: str) -> floa
         raise click.BadParameter(str(error), ctx, parameter) from error
 
 
+def share(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Option callback: 0..1 for ``80%``."""
+    from engine.units import parse_percent
+
+    try:
+        return None if value is None else parse_percent(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, parameter) from error
+
+
 def require_config(config: Path, overlays: Sequence[Path] = ()) -> None:
     """Raises :class:`Problem` unless ``config`` is a configuration folder and every overlay is a folder."""
     from .terminal import Problem

@@ -26,7 +26,7 @@ from .passes import (
     routes,
     usage,
 )
-from .work import Work
+from .work import Owner, Work
 
 Pass = Callable[[Work], None]
 
@@ -71,6 +71,8 @@ class Compilation:
     declarations: tuple[Declaration, ...] = ()
     documents: int = 0
     digest: str = ""
+    sources: Mapping[Owner, Document] = field(default_factory=dict)
+    """Where each declaration is written, by kind and name."""
 
 
 @dataclass(slots=True)
@@ -101,7 +103,7 @@ def compile_documents(
         # Last, and only without errors: a graph has every reference resolved, or there is none.
         assemble.run(work)
     cache.turn(good)
-    return Compilation(work.graph, tuple(found), work.declared.models(), len(work.documents), digest)
+    return Compilation(work.graph, tuple(found), work.declared.models(), len(work.documents), digest, work.by_name)
 
 
 def compile_folder(

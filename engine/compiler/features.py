@@ -26,6 +26,5 @@ ONLY_CHECKED: Mapping[str, str] = MappingProxyType(
         "budget": "nothing is counted or refused by it",
         "limit": "nothing is counted or refused by it",
         "invariant": "nothing is proved by it",
-        "test": "it is not run",
     }
 )

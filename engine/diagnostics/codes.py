@@ -9,13 +9,14 @@ from engine.diagnostics import (
     codes_documents,
     codes_live,
     codes_policies,
+    codes_proof,
     codes_references,
     codes_schema,
     codes_warnings,
 )
 from engine.diagnostics.model import Code
 
-_GROUPS = (codes_documents, codes_schema, codes_references, codes_policies, codes_live, codes_warnings)
+_GROUPS = (codes_documents, codes_schema, codes_references, codes_policies, codes_live, codes_proof, codes_warnings)
 
 
 def join(groups: Iterable[Iterable[Code]]) -> Mapping[str, Code]:
@@ -29,5 +30,5 @@ def join(groups: Iterable[Iterable[Code]]) -> Mapping[str, Code]:
     return MappingProxyType(joined)
 
 
-#: From code to meaning: documents, schema, references, policies, going live, then warnings and notes.
+#: From code to meaning: documents, schema, references, policies, going live, proofs, then warnings and notes.
 CODES: Mapping[str, Code] = join(group.CODES_HERE for group in _GROUPS)

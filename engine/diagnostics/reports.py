@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 
 from engine.diagnostics.human import render_one
 from engine.diagnostics.model import Diagnostic
 from engine.diagnostics.order import count, sort, summary
 from engine.diagnostics.plain import clean, one_line
+
+Case = tuple[str, str, Sequence[Diagnostic]]
+"""Name of a test case, its file, and what was found in it; it failed if one of these is an error."""
 
 
 def render_junit(diagnostics: Sequence[Diagnostic], *, documents: int) -> str:
@@ -16,29 +20,27 @@ def render_junit(diagnostics: Sequence[Diagnostic], *, documents: int) -> str:
 
     Without findings there is one case for the configuration, which passed.
     """
-    counts = count(diagnostics)
-    cases: list[str] = []
-    failed = 0
-    for file, group in groupby(sort(diagnostics), key=lambda found: found.file):
-        found = list(group)
-        errors = [one for one in found if one.severity == "error"]
-        failed += bool(errors)
-        cases.append(_case(file, found, errors))
-    if not cases:
-        cases.append('    <testcase classname="interlock.check" name="configuration"/>')
+    cases: list[Case] = [(file, file, list(group)) for file, group in groupby(sort(diagnostics), key=lambda d: d.file)]
+    properties = {**count(diagnostics), "documents": documents}
+    return testsuite(
+        "interlock check", cases or [("configuration", "", ())], summary(diagnostics, documents), properties
+    )
+
+
+def testsuite(name: str, cases: Sequence[Case], said: str, properties: Mapping[str, int] = MappingProxyType({})) -> str:
+    """JUnit's XML of a suite with these cases; ``said`` is its output."""
+    failed = sum(any(one.severity == "error" for one in found) for _, _, found in cases)
     totals = f'tests="{len(cases)}" failures="{failed}" errors="0" skipped="0"'
-    properties = [f'      <property name="{name}" value="{value}"/>' for name, value in counts.items()]
-    properties.append(f'      <property name="documents" value="{documents}"/>')
+    rows = [f'      <property name="{key}" value="{value}"/>' for key, value in properties.items()]
+    classname = name.replace(" ", ".")
     return "\n".join(
         [
             '<?xml version="1.0" encoding="UTF-8"?>',
             f'<testsuites name="interlock" {totals}>',
-            f'  <testsuite name="interlock check" {totals}>',
-            "    <properties>",
-            *properties,
-            "    </properties>",
-            *cases,
-            f"    <system-out>{_xml(summary(diagnostics, documents))}</system-out>",
+            f'  <testsuite name="{name}" {totals}>',
+            *(["    <properties>", *rows, "    </properties>"] if rows else []),
+            *(_case(classname, *case) for case in cases),
+            f"    <system-out>{_xml(said)}</system-out>",
             "  </testsuite>",
             "</testsuites>",
             "",
@@ -46,9 +48,12 @@ def render_junit(diagnostics: Sequence[Diagnostic], *, documents: int) -> str:
     )
 
 
-def _case(file: str, found: list[Diagnostic], errors: list[Diagnostic]) -> str:
+def _case(classname: str, name: str, file: str, found: Sequence[Diagnostic]) -> str:
+    head = f'    <testcase classname="{classname}" name="{_xml(name)}"' + (f' file="{_xml(file)}"' if file else "")
+    if not found:
+        return f"{head}/>"
     text = _xml("\n".join(render_one(one) for one in found))
-    head = f'    <testcase classname="interlock.check" name="{_xml(file)}" file="{_xml(file)}"'
+    errors = [one for one in found if one.severity == "error"]
     if not errors:
         return f"{head}>\n      <system-out>{text}</system-out>\n    </testcase>"
     first = f"{errors[0].code}: {one_line(errors[0].summary)}"

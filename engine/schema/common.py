@@ -53,6 +53,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "hash_by_key": "A balance has a `key` exactly when it is `by: hash`.",
         "no_credential_headers": "Fixed headers are none of those that carry credentials.",
         "one_failover_rule": "A fallback has `only_on` or `also_on`, not both.",
+        "one_or_several": "A test has `request` and `expect`, or a `scenario` in which a step says what is expected.",
         "one_statement": "An invariant says either `never` or `always`.",
         "policy_applies": "`applies_to` names something.",
         "policy_sets": "A policy sets at least one of retry, timeouts, breaker, cost and params.",

@@ -86,6 +86,10 @@ class TestRequest(Model):
     json_schema: bool = Field(default=False, description="Whether it demands an answer that follows a JSON Schema.")
     messages: list[dict[str, Json]] = Field(default=[], description="Its messages, in the shape the endpoint takes.")
     request_id: Opt[Text] = Field(default=None, description="Its id, which seeds choices that stick to nothing else.")
+    output_tokens: Opt[Count] = Field(
+        default=None,
+        description="How long the answer is, for `max_usd`; by default `max_tokens`, else 1000 or what the model can.",
+    )
 
 
 class Fault(Model):
@@ -96,6 +100,12 @@ class Fault(Model):
     retry_after: Opt[Duration] = Field(default=None, description="What the provider says about when to come back.")
     times: Opt[Annotated[int, Field(ge=1, le=1000)]] = Field(
         default=None, description="For so many attempts only; by default for all."
+    )
+    after: Opt[Duration] = Field(
+        default=None, description="How long the attempt takes; at once by default, a timeout as long as its limit."
+    )
+    after_output: bool = Field(
+        default=False, description="Only after a stream has given output: then nothing can be tried again."
     )
 
 
@@ -141,15 +151,59 @@ class Expect(Model):
         return self
 
 
+class ScenarioStep(Model):
+    """One request of a scenario; breakers, holds and limits remember the ones before it."""
+
+    after: Opt[Duration] = Field(default=None, description="How much time passes before it.", examples=["10s"])
+    repeat: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=1, description="How often it is sent, one after the other; what is expected holds for the last one."
+    )
+    request: TestRequest = Field(description="The request that is tried.")
+    faults: list[Fault] = Field(default=[], description="What goes wrong where; the first that fits an attempt counts.")
+    state: TestState = Field(default=TestState(), description="Live facts at the time.")
+    expect: Opt[Expect] = Field(default=None, description="What must come out of it; by default nothing is asked.")
+
+
 class TestDoc(Model):
-    """An example: a request, what goes wrong, and what is expected."""
+    """An example: a request, what goes wrong, and what is expected; or several requests, with time between them."""
 
     __test__ = False
 
     version: Version = Field(description="Version of the configuration language.")
     kind: Literal["test"] = Field(description="What this document declares.")
     name: Title = Field(description="What it shows.", examples=["chat falls over to the local model"])
-    request: TestRequest = Field(description="The request that is tried.")
+    request: Opt[TestRequest] = Field(default=None, description="The request that is tried.")
     faults: list[Fault] = Field(default=[], description="What goes wrong where; the first that fits an attempt counts.")
     state: TestState = Field(default=TestState(), description="Live facts at the time.")
-    expect: Expect = Field(description="What must come out of it.")
+    expect: Opt[Expect] = Field(default=None, description="What must come out of it.")
+    scenario: Opt[Annotated[list[ScenarioStep], Field(min_length=1, max_length=1000)]] = Field(
+        default=None, description="Requests one after the other, instead of the one."
+    )
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> TestDoc:
+        if self.scenario is not None:
+            for name in ("request", "faults", "state", "expect"):
+                if name in self.model_fields_set:
+                    hint = f"move {name} into a step of the scenario"
+                    raise problem(
+                        "one_or_several", "S208", f"{name} and scenario exclude each other", (name,), hint, key=True
+                    )
+            if all(step.expect is None for step in self.scenario):
+                raise problem(
+                    "one_or_several", "S202", "no step says what is expected", ("scenario",), "add expect to a step"
+                )
+        elif self.request is None or self.expect is None:
+            missing = "request" if self.request is None else "expect"
+            raise problem(
+                "one_or_several", "S202", f"{missing} is missing", (), "add request and expect, or a scenario"
+            )
+        return self
+
+    @property
+    def steps(self) -> list[ScenarioStep]:
+        """The requests, one after the other; a single one is a scenario of one step."""
+        if self.scenario is not None:
+            return self.scenario
+        assert self.request is not None  # noqa: S101  - validated
+        return [ScenarioStep(request=self.request, faults=self.faults, state=self.state, expect=self.expect)]

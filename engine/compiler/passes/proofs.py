@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.graph.globs import is_glob, matcher
 from engine.schema import InvariantDoc, TestDoc
+from engine.schema.proof import ScenarioStep
 
 from .. import features, references
 from ..conditions import blame, lower, may_hold
@@ -34,28 +35,35 @@ def _invariant(work: Work, owner: Owner, model: InvariantDoc) -> None:
 
 
 def _test(work: Work, owner: Owner, model: TestDoc) -> None:
+    for at, step in enumerate(model.steps):
+        _step(work, owner, step, () if model.scenario is None else ("scenario", at))
+
+
+def _step(work: Work, owner: Owner, model: ScenarioStep, at: tuple[str | int, ...]) -> None:
     for i, fault in enumerate(model.faults):
-        _target(work, owner, fault.target, ("faults", i, "target"))
+        _target(work, owner, fault.target, (*at, "faults", i, "target"))
     for i, pattern in enumerate(model.state.open):
-        _target(work, owner, pattern, ("state", "open", i))
+        _target(work, owner, pattern, (*at, "state", "open", i))
     for name in model.state.in_flight:
-        _target(work, owner, name, ("state", "in_flight", name))
+        _target(work, owner, name, (*at, "state", "in_flight", name))
     for i, name in enumerate(model.state.no_credential):
         if is_glob(name):
             if not any(map(matcher(name), work.providers)):
-                references.nothing(work, "provider", name, owner, ("state", "no_credential", i))
+                references.nothing(work, "provider", name, owner, (*at, "state", "no_credential", i))
         elif name not in work.providers:
-            references.unknown(work, "provider", name, owner, ("state", "no_credential", i))
-    expect = model.expect
-    for i, name in enumerate(expect.attempts or ()):
-        _target(work, owner, name, ("expect", "attempts", i))
-    if expect.target is not None:
-        _target(work, owner, expect.target, ("expect", "target"))
-    if expect.route is not None and expect.route not in work.declared.route:
-        references.unknown(work, "route", expect.route, owner, ("expect", "route"))
+            references.unknown(work, "provider", name, owner, (*at, "state", "no_credential", i))
     key = model.request.key
     if key is not None and key not in work.declared.key and work.missing("key", key):
-        references.unknown(work, "key", key, owner, ("request", "key"))
+        references.unknown(work, "key", key, owner, (*at, "request", "key"))
+    expect = model.expect
+    if expect is None:
+        return
+    for i, name in enumerate(expect.attempts or ()):
+        _target(work, owner, name, (*at, "expect", "attempts", i))
+    if expect.target is not None:
+        _target(work, owner, expect.target, (*at, "expect", "target"))
+    if expect.route is not None and expect.route not in work.declared.route:
+        references.unknown(work, "route", expect.route, owner, (*at, "expect", "route"))
 
 
 def _target(work: Work, owner: Owner, pattern: str, path: tuple[str | int, ...]) -> None:
