@@ -20,6 +20,9 @@ from .tree import targets_of
 #: By ``latency``, the share of requests that is placed by weight alone: it finds out that a slow target has recovered.
 #: One in 256 is few enough to keep a slow target out of the slowest hundredth of requests.
 EXPLORED = 1 / 256
+#: By ``latency``, one that takes longer than this many times the other of a pair is passed over, however much the other
+#: has under way: what it has too much of shows in its own times, and then it is not so much faster any more.
+FAR_SLOWER = 4.0
 #: By ``hash``, how many times its fair share of all that is under way a member may have under way before a key goes on
 #: to the next (consistent hashing with bounded loads; Mirrokni, Thorup and Zadimoghaddam, SODA 2018) ...
 BOUND = 2.0
@@ -149,10 +152,21 @@ def _by_latency(
                 break
     members.sort(key=_time)
     if pair:
-        first = min(pair, key=_time)
+        first = _sooner(*pair) if len(pair) == 2 else pair[0]
         members.remove(first)
         members.insert(0, first)
     return "faster", members
+
+
+def _sooner(one: Member, two: Member) -> Member:
+    """The one of two that a request should be done sooner with; the first where nothing tells them apart."""
+    if one.value is not None and two.value is not None:
+        left, right = float(one.value), float(two.value)
+        if left > FAR_SLOWER * right:
+            return two
+        if right > FAR_SLOWER * left:
+            return one
+    return min(one, two, key=_time)
 
 
 def _time(member: Member) -> tuple[int, float]:

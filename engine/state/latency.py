@@ -1,7 +1,7 @@
 """How long targets take: an estimate to balance by, and percentiles to look at. No clock: times are arguments.
 
-The estimate is Finagle's peak EWMA: it jumps to a longer time at once and comes down with the answers that follow, so
-that a target in trouble is left alone after one bad answer and not after many.
+The estimate is an average that goes up faster than it comes down, after Finagle's peak EWMA. Finagle's jumps to every
+longer time; times of models vary so much that the busiest targets would then always be held for slow ones.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ from engine.exchange import OutcomeClass
 from .health import NEUTRAL
 
 _C = OutcomeClass
-#: Seconds after which an older time counts for 1/e beside a new one (the value that Finagle has).
+#: What a longer and a shorter time count for beside what was known. Both count by answers and not by time alone, so that
+#: the estimates of a busy target and of an idle one mean the same.
+RISE, FALL = 0.3, 0.1
+#: Seconds after which what was known counts for 1/e, however few answers there were (the value that Finagle has).
 SMOOTHING = 10.0
+#: Below this many seconds between two answers it is :data:`FALL` that counts.
+_SHORT = 1.0
 #: Seconds without any answer after which an estimate is forgotten, so that the target is tried like a new one.
 FORGET = 600.0
-#: What a failure counts at least, and what it counts at most unless it took longer itself, in seconds: an error that
-#: comes quickly must not look fast, and failures in a row count twice as much each time.
+#: What a failure adds at least, and what it adds at most unless it took longer itself, in seconds: an error that comes
+#: quickly must not look fast. Failures in a row add twice as much each time.
 FAILED_LEAST, FAILED_MOST = 1.0, 60.0
 #: Attempts that were given up (by the client, or at the request's deadline): they took at least as long as they did.
 GIVEN_UP = frozenset({_C.CANCELLED, _C.DEADLINE})
@@ -34,31 +39,49 @@ _FIRST, _AN_OCTAVE = 0.001, 4
 
 
 class Estimate:
-    """A peak EWMA of seconds. ``at`` is when it was last told something (Unix seconds)."""
+    """Seconds to expect. ``at`` is when it was last told something (Unix seconds).
 
-    __slots__ = ("at", "value")
+    A failure is a penalty on top, which only time takes away: a target that fails is not sent what would show that it
+    does no longer.
+    """
+
+    __slots__ = ("_failed_at", "_penalty", "at", "value")
 
     def __init__(self) -> None:
         self.value = 0.0
         self.at = 0.0
+        self._penalty = 0.0
+        self._failed_at = 0.0
 
     def observe(self, seconds: float, now: float) -> None:
         """It took this long."""
         value = self.value
-        if seconds < value:
-            age = now - self.at
-            weight = exp(-age / SMOOTHING) if age > 0.0 else 1.0
-            seconds += (value - seconds) * weight
+        if value:
+            weight, age = RISE if seconds > value else FALL, now - self.at
+            if age > _SHORT:
+                weight = max(weight, 1.0 - exp(-age / SMOOTHING))
+            seconds = value + (seconds - value) * weight
         self.value = seconds
         self.at = now
 
     def failed(self, seconds: float, now: float) -> None:
         """It failed after this long."""
-        self.observe(max(seconds, FAILED_LEAST, min(2.0 * self.value, FAILED_MOST)), now)
+        self._penalty = max(seconds, FAILED_LEAST, min(2.0 * self.penalty(now), FAILED_MOST))
+        self.at = self._failed_at = now
+
+    def penalty(self, now: float) -> float:
+        """What is left of the penalty for failures, in seconds."""
+        return self._penalty and self._penalty * exp((self._failed_at - now) / SMOOTHING)
 
     def read(self, now: float) -> float:
         """Seconds to expect; 0.0 where nothing is known, or nothing was heard for :data:`FORGET` seconds."""
-        return self.value if now - self.at < FORGET else 0.0
+        if now - self.at >= FORGET:
+            return 0.0
+        if not self._penalty:
+            return self.value
+        penalty = self.penalty(now)
+        # One that never answered is new again once its failure is a while ago.
+        return self.value + penalty if self.value or penalty > FAILED_LEAST / 2 else 0.0
 
 
 class Percentiles:
