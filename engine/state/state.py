@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from engine.exchange import Header, Verdict
 from engine.graph import Graph, TargetStep
@@ -90,6 +91,10 @@ class State:
             del self._budgets[name]
         for name in self._health.keys() - graph.providers.keys():
             del self._health[name]
+
+    def export(self, now: float) -> dict[str, Any]:
+        """What is known at ``now`` (Unix seconds), as plain JSON values, for people and metrics."""
+        return {}
 
     def snapshot(self) -> Mapping[str, int]:
         """Attempts under way by target id, at this moment."""
