@@ -138,6 +138,12 @@ FALLBACKS = _ours(
     "route target",
     "Requests served by another target than the first that was attempted.",
 )
+HEDGES = _ours(
+    "interlock_hedges_total",
+    "counter",
+    "route target outcome",
+    "Attempts made beside another one of the same request, by how they ended; `cancelled` are those that lost.",
+)
 REFUSED = _ours(
     "interlock_refused_total",
     "counter",

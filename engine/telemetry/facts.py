@@ -11,7 +11,7 @@ from .meter import Attempts, Histogram, Move, Requests
 
 
 class Facts(Struct):
-    """``state`` is the export of live state at ``at``; :mod:`.definitions` explains the rest. Times are Unix seconds."""
+    """``state`` is the export of live state at ``at``; times are Unix seconds. :mod:`.definitions` has the rest."""
 
     version: str
     pid: int

@@ -79,7 +79,7 @@ def _tokens(row: Attempts) -> Iterator[tuple[str, float]]:
 
 
 def _moves(facts: Facts) -> Iterator[tuple[Definition, list[Row]]]:
-    for kind, definition in (("retry", d.RETRIES), ("failover", d.FAILOVERS)):
+    for kind, definition in (("retry", d.RETRIES), ("failover", d.FAILOVERS), ("hedge", d.HEDGES)):
         rows = [move for move in facts.moves if move.kind == kind]
         yield definition, [((move.route, move.target, move.outcome), move.count) for move in rows]
     served = [move for move in facts.moves if move.kind == "fallback"]

@@ -31,6 +31,7 @@ NOT_IN_THIS_RUN = {
     "Left of providers' limits",
     "Expected latency",
     "Shared store",
+    "Hedges",
 }
 STEP = {"fallback": ["one/m", "two/m"]}
 
