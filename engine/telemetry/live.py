@@ -12,12 +12,13 @@ from . import definitions as d
 from .definitions import Definition
 
 _Row = tuple[tuple[str, ...], float]
+_Rows = Iterable[Mapping[str, Any]]
 
 
 def live(export: Mapping[str, Any], now: float) -> Iterator[tuple[Definition, list[_Row]]]:
     """The samples of an export that was made at ``now``, Unix seconds."""
-    circuits, holds = export.get("circuits", ()), export.get("holds", ())
-    yield d.CLOSED, _closed(circuits, holds, now)
+    circuits = export.get("circuits", ())
+    yield d.CLOSED, _closed(circuits, export.get("holds", ()), export.get("credentials", ()), now)
     yield d.CIRCUITS, _summed(((row["target"], row["state"]), 1) for row in circuits)
     yield d.OPENED, _summed(((row["target"],), row["opened"]) for row in circuits)
     yield from _expected(export.get("latency", {}))
@@ -25,12 +26,12 @@ def live(export: Mapping[str, Any], now: float) -> Iterator[tuple[Definition, li
     yield from _store(export.get("store", {}))
 
 
-def _closed(circuits: Iterable[Mapping[str, Any]], holds: Iterable[Mapping[str, Any]], now: float) -> list[_Row]:
+def _closed(circuits: _Rows, holds: _Rows, credentials: _Rows, now: float) -> list[_Row]:
     """The longest time of each target and reason; a refused credential is that of all targets of its provider."""
     out: dict[tuple[str, ...], float] = {}
     shut = [(row["target"], "breaker", row["until"]) for row in circuits if row["state"] != "closed"]
-    shut += [(row["target"], "held", row["until"]) for row in holds if "target" in row]
-    shut += [(f"{row['provider']}/*", "credential", row["until"]) for row in holds if "target" not in row]
+    shut += [(row["target"], "held", row["until"]) for row in holds]
+    shut += [(f"{row['provider']}/*", "credential", row["until"]) for row in credentials]
     for target, reason, until in shut:
         out[target, reason] = max(out.get((target, reason), 0.0), until - now)
     return list(out.items())

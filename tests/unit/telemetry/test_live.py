@@ -25,6 +25,8 @@ CIRCUITS = [
 ]
 HOLDS = [
     {"target": "two/m", "state": "held", "since": 995.0, "until": 1_005.0, "reason": "it answered 429", "in_a_row": 1},
+]
+CREDENTIALS = [
     {"provider": "three", "state": "held", "since": 995.0, "until": 1_300.0, "reason": "401", "in_a_row": 1},
 ]
 LATENCY = {"one/m": {"first_token": {"expected": 0.2, "p50": 0.2}, "total": {"expected": None, "p50": None}}}
@@ -36,7 +38,7 @@ STORE = {"up": 1.0, "asked": 7, "refused": 2, "alone": 1, "aways": 1, "away_seco
     ("export", "definition", "rows"),
     [
         (
-            {"circuits": CIRCUITS, "holds": HOLDS},
+            {"circuits": CIRCUITS, "holds": HOLDS, "credentials": CREDENTIALS},
             d.CLOSED,
             {
                 ("one/m", "breaker"): 30.0,
