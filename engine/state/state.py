@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from engine.dialects.rate_limits import rate_limits
 from engine.exchange import Header, Verdict
@@ -116,6 +117,10 @@ class State:
         self.latency.retain(graph.targets)
         self._metered = graph.metered
         self.headroom.retain(self._metered)
+
+    def export(self, now: float) -> dict[str, Any]:
+        """What is known at ``now`` (Unix seconds), as plain JSON values, for people and metrics."""
+        return {}
 
     def snapshot(self) -> Mapping[str, int]:
         """Attempts under way by target id, at this moment."""
