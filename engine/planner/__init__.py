@@ -1,12 +1,13 @@
 """The pure planner: every routing decision, and nothing else."""
 
-from .advance import advance, pass_over
-from .model import SKIP_REASONS, Candidate, Closed, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
+from .advance import advance, beside, pass_over
+from .model import SKIP_REASONS, Beside, Candidate, Closed, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
 from .plan import assign, find_route, plan
 from .tree import children, targets_of
 
 __all__ = [
     "SKIP_REASONS",
+    "Beside",
     "Candidate",
     "Closed",
     "Exit",
@@ -21,6 +22,7 @@ __all__ = [
     "Wait",
     "advance",
     "assign",
+    "beside",
     "children",
     "find_route",
     "pass_over",
