@@ -123,6 +123,7 @@ class Attempt(msgspec.Struct, frozen=True):
     detail: str = ""
     usage: Usage | None = None
     hedged: bool = False
+    """Whether it was begun beside another attempt, which was slow."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -1,8 +1,9 @@
 """The pure planner: every routing decision, and nothing else."""
 
-from .advance import advance, pass_over
+from .advance import advance, beside, pass_over
 from .model import (
     SKIP_REASONS,
+    Beside,
     Candidate,
     Closed,
     Exit,
@@ -24,6 +25,7 @@ from .tree import children, targets_of
 
 __all__ = [
     "SKIP_REASONS",
+    "Beside",
     "Candidate",
     "Closed",
     "Exit",
@@ -40,6 +42,7 @@ __all__ = [
     "Wait",
     "advance",
     "assign",
+    "beside",
     "children",
     "find_route",
     "pass_over",

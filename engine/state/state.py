@@ -13,6 +13,7 @@ from .closure import Closure
 from .conversations import Conversations
 from .headroom import Headroom
 from .health import Health
+from .hedge_budget import HedgeBudget
 from .latency import Latency
 from .retry_budget import RetryBudget
 from .store import MemoryStore, Store
@@ -25,7 +26,17 @@ class State:
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_health", "_in_flight", "_metered", "conversations", "headroom", "latency", "store")
+    __slots__ = (
+        "_budgets",
+        "_health",
+        "_hedges",
+        "_in_flight",
+        "_metered",
+        "conversations",
+        "headroom",
+        "latency",
+        "store",
+    )
 
     def __init__(self) -> None:
         self.conversations = Conversations()
@@ -36,6 +47,7 @@ class State:
         self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
+        self._hedges: dict[tuple[str, str], HedgeBudget] = {}
 
     def in_flight(self, target: str) -> int:
         """Attempts under way at this target."""
@@ -105,6 +117,13 @@ class State:
             budget = self._budgets[route] = RetryBudget()
         return budget
 
+    def hedge_budget(self, route: str, hedge: str) -> HedgeBudget:
+        """The budget of the hedge at this place in the route, made at its first request."""
+        budget = self._hedges.get((route, hedge))
+        if budget is None:
+            budget = self._hedges[route, hedge] = HedgeBudget()
+        return budget
+
     def retain(self, graph: Graph) -> None:
         """Forget what ``graph`` does not have; attempts under way are forgotten as they end.
 
@@ -112,6 +131,8 @@ class State:
         """
         for name in self._budgets.keys() - graph.routes.keys():
             del self._budgets[name]
+        for key in [key for key in self._hedges if key[0] not in graph.routes]:
+            del self._hedges[key]
         for name in self._health.keys() - graph.providers.keys():
             del self._health[name]
         self.latency.retain(graph.targets)
