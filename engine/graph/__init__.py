@@ -10,6 +10,7 @@ from .limits import LimitIndex
 from .nodes import (
     Auth,
     Balance,
+    Breaker,
     Fallback,
     Issuer,
     Key,
@@ -41,6 +42,7 @@ __all__ = [
     "Any_",
     "Auth",
     "Balance",
+    "Breaker",
     "Change",
     "Condition",
     "Digester",

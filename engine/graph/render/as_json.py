@@ -115,7 +115,8 @@ def _test(condition: Condition) -> dict[str, Any]:
 def _step(step: Step) -> dict[str, Any]:
     if isinstance(step, TargetStep):
         out: dict[str, Any] = {"target": step.target.id, "params": _params(step.params)}
-        out |= {"retry": _fields(step.retry), "timeouts": _fields(step.timeouts), "unsupported": step.unsupported}
+        out |= {"retry": _fields(step.retry), "timeouts": _fields(step.timeouts)}
+        out |= {"breaker": _fields(step.breaker), "unsupported": step.unsupported}
     elif isinstance(step, Fallback):
         out = {"fallback": {"on": sorted(step.on), "steps": [_step(s) for s in step.steps]}}
     elif isinstance(step, Split):
