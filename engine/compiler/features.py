@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 AVAILABLE_BALANCES = frozenset({"weighted", "hash", "least_busy"})
-AVAILABLE_STORES = frozenset({"memory"})
 
 #: Hints for P414, by what was written.
 INSTEAD: Mapping[str, str] = MappingProxyType(
@@ -18,7 +17,6 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
         "mirror": "write the mirror's `step` alone; requests are served by that step only",
         "hedge": "use `fallback` with the same steps and a shorter `timeouts.first_token`",
         "holdout": "remove `holdout`, or add a split around this one whose first variant is the held-out step",
-        "store": "use `store: memory` and one process",
     }
 )
 

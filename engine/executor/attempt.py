@@ -24,8 +24,17 @@ SHORTEST_SECRET = 8
 NO_CREDENTIAL = Verdict(OutcomeClass.UNAUTHORIZED, detail="there is no credential to send")
 
 
-def outgoing(run: Run, client: ProviderClient, request: WireRequest, url: str) -> list[tuple[str, str]] | None:
-    """The headers to send for an attempt; ``None`` where the credential is missing."""
+def outgoing(
+    run: Run, client: ProviderClient, request: WireRequest, url: str, began: float
+) -> list[tuple[str, str]] | None:
+    """The headers to send for the attempt that began then; ``None`` where the credential is missing."""
+    headers = _outgoing(run, client, request, url)
+    if run.trace is not None and run.tracing is not None and headers is not None:
+        headers += run.tracing.headers(run.trace, client.provider.name, began - run.started)
+    return headers
+
+
+def _outgoing(run: Run, client: ProviderClient, request: WireRequest, url: str) -> list[tuple[str, str]] | None:
     call, now = run.call, run.clock()
     credential = client.credential.headers(call.authorization, now)
     if credential and not client.own_headers:  # nearly always
@@ -96,11 +105,16 @@ async def plain_attempt(
     try:
         if client.credential.due(began):
             await client.credential.refresh(began)
-        headers = outgoing(run, client, request, url)
+        headers = outgoing(run, client, request, url, began)
         if headers is None:
             run.record(step, NO_CREDENTIAL, began, None)
             return NO_CREDENTIAL
-        answer = await client.transport(limits.connect).send(request.method, url, headers, request.body)
+        transport = client.transport(limits.connect)
+        run.pause()
+        try:
+            answer = await transport.send(request.method, url, headers, request.body)
+        finally:
+            run.resume()
     except TransportError as problem:
         verdict = unreachable(problem)
         run.record(step, verdict, began, None)

@@ -9,7 +9,18 @@ import time
 from collections.abc import Awaitable, Callable
 
 from engine.dialects import COUNT_TOKENS
-from engine.exchange import RULES, Attempt, Call, Header, Outcome, OutcomeClass, UncarriedError, Usage, Verdict
+from engine.exchange import (
+    RULES,
+    Attempt,
+    Call,
+    Header,
+    Outcome,
+    OutcomeClass,
+    Tracing,
+    UncarriedError,
+    Usage,
+    Verdict,
+)
 from engine.graph import Graph, Reject, Route, TargetStep
 from engine.planner import Facts, Go, Plan, Wait, advance, pass_over, plan
 from engine.state import State
@@ -32,10 +43,14 @@ class Run(Watched):
     """One request: :meth:`serve` works on it, :meth:`finish` ends it, once."""
 
     __slots__ = (
+        "_arrived",
         "_attempts",
         "_finished",
         "_observe",
+        "_paused",
+        "_pauses",
         "_release",
+        "added",
         "begun",
         "call",
         "clients",
@@ -47,6 +62,8 @@ class Run(Watched):
         "started",
         "started_at",
         "state",
+        "trace",
+        "tracing",
     )
 
     def __init__(
@@ -57,6 +74,7 @@ class Run(Watched):
         release: Callable[[], None],
         call: Call,
         watches: Watches,
+        tracing: Tracing | None = None,
     ) -> None:
         super().__init__(watches)
         self.state = state
@@ -69,6 +87,11 @@ class Run(Watched):
         self.dropped: tuple[str, ...] = ()
         self.begun = 0
         self.held: Held | None = None
+        self.tracing = tracing
+        self.trace = None if tracing is None else tracing.begin(call.headers)
+        self.added: float | None = None
+        self._arrived = call.arrived or time.perf_counter()
+        self._paused, self._pauses = 0.0, 0
         self._attempts: list[Attempt] = []
         self._observe = observe
         self._release = release
@@ -132,7 +155,11 @@ class Run(Watched):
             elif isinstance(following, Wait):
                 # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
                 budget.retry(moment)
-                await asyncio.sleep(following.delay)
+                self.pause()
+                try:
+                    await asyncio.sleep(following.delay)
+                finally:
+                    self.resume()
             else:
                 return self._failed(following.outcome_class, result)
 
@@ -170,6 +197,26 @@ class Run(Watched):
         verdict = Verdict(OutcomeClass.INVALID_REQUEST, "unsupported_parameter", message, dropped[0])
         self.record(step, verdict, self.clock(), None)
         return verdict
+
+    def pause(self) -> None:
+        """From here on others are waited for; :meth:`resume` must follow. Several pauses at once count as one.
+
+        The loop's clock stands still within one of its turns, so it cannot tell what the gateway itself takes.
+        """
+        if not self._pauses:
+            self._paused -= time.perf_counter()
+        self._pauses += 1
+
+    def resume(self) -> None:
+        """The wait is over."""
+        self._pauses -= 1
+        if not self._pauses:
+            self._paused += time.perf_counter()
+
+    def work_done(self) -> float:
+        """Seconds that the request took so far, without its pauses; in the midst of one it is counted up to now."""
+        now = time.perf_counter()
+        return now - self._arrived - (self._paused + now if self._pauses else self._paused)
 
     def now(self) -> float:
         """Unix time, as steady as the loop's clock."""
@@ -266,6 +313,8 @@ class Run(Watched):
             code,
             plan.variants if plan is not None else (),
             self.dropped,
+            self.work_done() if self.added is None else self.added,
+            self.trace,
         )
         if self.held is not None:
             self.held.end(self._attempts)

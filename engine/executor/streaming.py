@@ -40,10 +40,15 @@ async def stream_attempt(
     try:
         if client.credential.due(began):
             await client.credential.refresh(began)
-        headers = outgoing(run, client, request, url)
+        headers = outgoing(run, client, request, url, began)
         started: tuple[StreamDecoder, bytes] | Verdict = NO_CREDENTIAL
         if headers is not None:
-            answer = await client.transport(limits.connect).open(request.method, url, headers, request.body)
+            transport = client.transport(limits.connect)
+            run.pause()
+            try:
+                answer = await transport.open(request.method, url, headers, request.body)
+            finally:
+                run.resume()
             started = await _start(run, client, way, answer)
         committed = not isinstance(started, Verdict)
     except TransportError as problem:
@@ -76,13 +81,13 @@ async def _start(
 ) -> tuple[StreamDecoder, bytes] | Verdict:
     """Read up to the commit point: the decoder and the first bytes to relay, or the verdict on why there are none."""
     if not 200 <= answer.status < 300:
-        body = await _read_all(answer)
+        body = await _read_all(run, answer)
         return client.dialect.classify(answer.status, answer.header, body, run.now())
     content_type = answer.header("content-type") or ""
     if _is_whole(content_type):
         return await _whole(run, way, answer)
     decoder = way.link.stream(run.call, answer.header)
-    while not decoder.ended and (piece := await answer.read()) is not None:
+    while not decoder.ended and (piece := await _awaited(run, answer)) is not None:
         out = decoder.feed(piece)
         if out:
             return decoder, out
@@ -90,6 +95,15 @@ async def _start(
             return decoder.failure
     tail, failure = decoder.finish()
     return failure or (decoder, tail)
+
+
+async def _awaited(run: Run, answer: StreamAnswer) -> bytes | None:
+    """The next piece; the time that it takes is the upstream's."""
+    run.pause()
+    try:
+        return await answer.read()
+    finally:
+        run.resume()
 
 
 def _is_whole(content_type: str) -> bool:
@@ -100,7 +114,7 @@ def _is_whole(content_type: str) -> bool:
 
 async def _whole(run: Run, way: Way, answer: StreamAnswer) -> tuple[StreamDecoder, bytes] | Verdict:
     """An upstream that answers in one piece though asked for a stream: an error, or an answer to tell as a stream."""
-    body = await _read_all(answer)
+    body = await _read_all(run, answer)
     if run.call.kind != "chat":
         verdict, _ = way.link.decode(run.call, answer.header, body)
         served = Verdict(OutcomeClass.GARBLED, detail="asked for a stream, got a whole reply")
@@ -109,10 +123,10 @@ async def _whole(run: Run, way: Way, answer: StreamAnswer) -> tuple[StreamDecode
     return verdict if verdict.outcome_class is not OutcomeClass.SERVED else (Whole(verdict.usage), told)
 
 
-async def _read_all(answer: StreamAnswer) -> bytes:
+async def _read_all(run: Run, answer: StreamAnswer) -> bytes:
     parts: list[bytes] = []
     size = 0
-    while size < MAX_ERROR and (piece := await answer.read()) is not None:
+    while size < MAX_ERROR and (piece := await _awaited(run, answer)) is not None:
         parts.append(piece)
         size += len(piece)
     return b"".join(parts)
@@ -152,6 +166,7 @@ class StreamPieces:
         self._first = first
         self._began = began
         self._first_token = run.clock() - began
+        run.added = run.work_done()
         self._state: Literal["first", "open", "closed"] = "first"
         self.outcome: Outcome | None = None
 

@@ -6,7 +6,7 @@ from .fingerprint import Digester, canonical, digest, digest_nodes, whole
 from .globs import matches
 from .graph import Graph
 from .index import RouteIndex
-from .limits import LimitIndex
+from .limits import Limit, LimitIndex, Rate
 from .nodes import (
     Auth,
     Balance,
@@ -14,12 +14,11 @@ from .nodes import (
     Fallback,
     Issuer,
     Key,
-    Limit,
+    Otlp,
     Params,
     Price,
     Provider,
     Quirks,
-    Rate,
     Reject,
     Retry,
     Route,
@@ -27,6 +26,7 @@ from .nodes import (
     SecretRef,
     Settings,
     Split,
+    StateStore,
     Step,
     Switch,
     Target,
@@ -53,6 +53,7 @@ __all__ = [
     "Limit",
     "LimitIndex",
     "Not",
+    "Otlp",
     "Params",
     "Price",
     "Provider",
@@ -66,6 +67,7 @@ __all__ = [
     "SecretRef",
     "Settings",
     "Split",
+    "StateStore",
     "Step",
     "Switch",
     "Target",

@@ -16,14 +16,13 @@ from types import MappingProxyType
 from typing import Any
 
 from .conditions import All, Any_, Test
+from .limits import Limit, Rate
 from .nodes import (
     Breaker,
     Key,
-    Limit,
     Params,
     Provider,
     Quirks,
-    Rate,
     Retry,
     Route,
     Settings,

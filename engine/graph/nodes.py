@@ -15,6 +15,7 @@ from typing import Any, Literal
 from engine.exchange import OutcomeClass
 
 from .conditions import Condition
+from .limits import Rate
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -69,35 +70,6 @@ class Quirks:
     """Templates with ``{model}`` by kind of request, instead of the dialect's paths."""
     roles: Mapping[str, str] = field(default_factory=_empty)
     """Roles of messages to send under another name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """So many requests or tokens in any window of ``per`` seconds; of ``concurrency``, whose ``per`` is ``None``, so
-    many requests at a time. ``suffix`` ends the keys it is counted under, so that a changed number keeps the count."""
-
-    unit: Literal["requests", "tokens", "concurrency"]
-    limit: int
-    per: float | None = None
-    suffix: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        window = "" if self.per is None else f"/{self.per:g}"
-        object.__setattr__(self, "suffix", f"/{self.unit}{window}")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Limit:
-    """What callers may use: for all that meet ``when`` together, or for each distinct value of the attribute ``each``.
-
-    ``trusted`` says that clients cannot choose that value: it is fixed by their key.
-    """
-
-    name: str
-    rates: tuple[Rate, ...]
-    each: str | None = None
-    when: Condition | None = None
-    trusted: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -353,6 +325,34 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class Otlp:
+    """A collector of OpenTelemetry; ``interval`` is seconds, ``sample`` a share, ``pass_to`` names of providers."""
+
+    endpoint: str
+    headers: tuple[tuple[str, "SecretRef"], ...] = ()
+    """(header, where its value is), sorted."""
+    traces: bool = True
+    metrics: bool = True
+    interval: float = 30.0
+    sample: float = 1.0
+    pass_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateStore:
+    """Where live facts are kept. ``url`` is an address without a password, ``secret`` the place of one that has it."""
+
+    store: Literal["memory", "redis"] = "memory"
+    url: str = "redis://localhost:6379/0"
+    secret: SecretRef | None = None
+    ca_file: str | None = None
+    prefix: str = "interlock"
+    timeout: float = 0.05
+    """Seconds that an answer of the store may take."""
+    when_away: Literal["local", "admit", "reject"] = "local"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
 
@@ -372,5 +372,7 @@ class Settings:
     queue_length: int = 1000
     """Requests that may wait for one provider's limits, and for how many seconds at most."""
     queue_wait: float = 60.0
+    otlp: Otlp | None = None
     edits: Literal["files", "branch"] = "files"
     """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
+    state: StateStore = field(default_factory=StateStore)

@@ -3,7 +3,8 @@
 from .advance import advance, pass_over
 from .limits import over_limit
 from .model import SKIP_REASONS, Candidate, Closed, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
-from .plan import assign, children, find_route, plan, targets_of
+from .plan import assign, find_route, plan
+from .tree import children, targets_of
 
 __all__ = [
     "SKIP_REASONS",

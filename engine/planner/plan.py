@@ -19,17 +19,17 @@ from engine.graph import (
     Split,
     Step,
     Switch,
-    Target,
     TargetStep,
-    describe,
     evaluate,
     matches,
 )
 
+from .balance import ordered, text
 from .endings import nobody, stopped, unroutable
-from .hashing import ranked, score, text
+from .hashing import score
 from .limits import limited
 from .model import Candidate, Exit, Plan, Request, Skip, View
+from .tree import targets_of
 
 
 def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
@@ -106,7 +106,7 @@ class _Walk:
         elif isinstance(step, Fallback):
             self._sequence(step.steps, step.on)
         elif isinstance(step, Balance):
-            self._sequence(self._balanced(step), FAIL_OVER)
+            self._sequence(ordered(step, self.request, self.view), FAIL_OVER)
         elif isinstance(step, Split):
             self._split(step)
         elif isinstance(step, Switch):
@@ -166,24 +166,6 @@ class _Walk:
                 self.step(step)
             else:
                 self._skip_all(step, "not_selected", detail)
-
-    def _balanced(self, balance: Balance) -> list[Step]:
-        """The members in the order to try them; its inputs are the request's seed or key, the weights and the view."""
-        members = _distinct([(float(weight), identity(step), step) for weight, step in balance.members])
-        seed = self.request.request_id
-        if balance.by == "hash":
-            key = self.request.get(balance.key) if balance.key else None
-            seed = f"key {text(key)}" if key is not None else seed
-        if balance.by != "least_busy":
-            return ranked(members, "balance", seed)
-        rows = []
-        for weight, name, step in members:
-            busy = sum(self.view.in_flight(target.id) for target in targets_of(step))
-            # +1: of two idle members the heavier one comes first; the hash breaks what ties are left.
-            load = (busy + 1) / weight if weight > 0 else float("inf")
-            rows.append((load, -score(1.0, "balance", seed, name), name, step))
-        rows.sort(key=lambda row: row[:3])
-        return [row[3] for row in rows]
 
     def _skip_all(self, step: Step, reason: str, detail: str) -> None:
         for target in targets_of(step):
@@ -249,78 +231,3 @@ def assign(split: Split, request: Request) -> str:
     seed = f"key {value}" if value is not None else f"id {request.request_id}"
     best = max(split.variants, key=lambda v: (score(float(v.weight), "split", split.name, seed, v.name), v.name))
     return best.name
-
-
-def targets_of(step: Step) -> tuple[Target, ...]:
-    """Every target in the tree below ``step``, in tree order, each once."""
-    if isinstance(step, TargetStep):
-        return (step.target,)
-    found: dict[str, Target] = {}
-    for child in children(step):
-        for target in targets_of(child):
-            found.setdefault(target.id, target)
-    return tuple(found.values())
-
-
-def children(step: Step) -> tuple[Step, ...]:
-    """The direct sub-steps of ``step``."""
-    if isinstance(step, Fallback):
-        return step.steps
-    if isinstance(step, Split):
-        return tuple(variant.step for variant in step.variants)
-    if isinstance(step, Balance):
-        return tuple(member for _, member in step.members)
-    if isinstance(step, Switch):
-        cases = tuple(case for _, case in step.cases)
-        return cases if step.default is None else (*cases, step.default)
-    if isinstance(step, RouteStep):
-        return (step.step,)
-    return ()
-
-
-def identity(step: Step) -> str:
-    """A name for a member of a balance that does not depend on its position: its targets, in the order they matter."""
-    if isinstance(step, TargetStep):
-        return step.target.id
-    if isinstance(step, RouteStep):
-        return identity(step.step)
-    parts = [identity(child) for child in children(step)]
-    if isinstance(step, Fallback | Switch):
-        return f"({'>'.join(parts)})"
-    return f"({'+'.join(sorted(parts))})" if parts else type(step).__name__
-
-
-def _distinct(members: list[tuple[float, str, Step]]) -> list[tuple[float, str, Step]]:
-    """The members with a number added to names that come again, so that each has a chance of its own.
-
-    Which number is whose depends on their weights and policies, not on their order.
-    """
-    if len({name for _, name, _ in members}) == len(members):
-        return members
-    seen: dict[str, int] = {}
-    out = []
-    for weight, name, step in sorted(members, key=lambda member: (*member[:2], _use(member[2]))):
-        seen[name] = again = seen.get(name, 0) + 1
-        out.append((weight, name if again == 1 else f"{name}#{again}", step))
-    return out
-
-
-def _use(step: Step) -> str:
-    """What tells two uses of the same targets apart, whatever the order in which equals stand."""
-    below = [_use(child) for child in children(step)]
-    own: object = None
-    if isinstance(step, TargetStep):
-        own = (step.params.set, step.params.default, step.unsupported, step.retry, step.timeouts)
-    elif isinstance(step, Reject):
-        own = (step.status, step.message)
-    elif isinstance(step, Fallback):
-        own = sorted(step.on)
-    elif isinstance(step, Switch):
-        own = [describe(condition) for condition, _ in step.cases]
-    elif isinstance(step, Split):
-        own = (step.name, step.key, sorted(step.pins.items()))
-        below = sorted(f"{v.name} {v.weight} {use}" for v, use in zip(step.variants, below, strict=True))
-    elif isinstance(step, Balance):
-        own = (step.by, step.key)
-        below = sorted(f"{weight} {use}" for (weight, _), use in zip(step.members, below, strict=True))
-    return repr((own, below))

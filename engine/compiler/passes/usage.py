@@ -21,6 +21,7 @@ _PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9_-])[A-Z]{5,}(?![A-Za-z0-9_-])")
 
 def run(work: Work) -> None:
     """Reports a configuration without routes, unused providers and models, and secrets that this machine lacks."""
+    _store(work)
     if not work.declared.route and not work.unread and not any(kind == "route" for kind, _ in work.broken):
         _no_route(work)
         return
@@ -103,6 +104,20 @@ def _secret(work: Work, name: str) -> None:
             hint = f"{remedy}; until then {without}"
             path: Path = ("auth", *key, secret.kind)
             work.find("W903", ("provider", name), path, summary, label="not set here", hint=hint)
+
+
+def _store(work: Work) -> None:
+    if work.settings is None:
+        return
+    name, settings = work.settings
+    secret = settings.state.secret
+    missing = None if secret is None or settings.state.store == "memory" else _missing(work, secret)
+    if secret is not None and missing is not None:
+        what, remedy = missing
+        summary = f"the address of the state store is missing here: {what}"
+        hint = f"{remedy}; until then `state.when_away` holds"
+        path = ("state", "url", secret.kind)
+        work.find("W903", ("settings", name), path, summary, label="not set here", hint=hint)
 
 
 def _missing(work: Work, secret: SecretRef) -> tuple[str, str] | None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
 from engine.graph.conditions import All, Any_, Condition, Test, describe
 from engine.graph.graph import Graph
+from engine.graph.limits import Limit, Rate
 from engine.graph.nodes import (
     Balance,
     Fallback,
     Key,
-    Limit,
     Params,
     Price,
     Provider,
-    Rate,
     Reject,
     Route,
     RouteStep,
@@ -52,7 +51,10 @@ def to_data(graph: Graph, routes: tuple[Route, ...]) -> dict[str, Any]:
     if everything:
         out["keys"] = {key.name: _key(graph, key) for key in sorted(graph.keys.values(), key=lambda key: key.name)}
         out["limits"] = {name: _limit(graph, limit) for name, limit in graph.limits.all.items()}
-        out["settings"] = {name: _url(value) for name, value in _fields(graph.settings).items()}
+        settings = {name: _url(value) for name, value in _fields(graph.settings).items()}
+        state = graph.settings.state
+        settings["state"] = {**_fields(state), "url": _url(state.url), "secret": _secret(state.secret)}
+        out["settings"] = settings
         out["declared"] = {
             node: {"at": _at(graph, *node.split(":", 1)), "values": _plain(graph.declared[node])}
             for node in sorted(graph.declared)
@@ -77,7 +79,9 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Decimal):
         return format(value, "f")
-    return value
+    if isinstance(value, SecretRef):
+        return _secret(value)
+    return _fields(value) if is_dataclass(value) else value
 
 
 def _url(value: Any) -> Any:
