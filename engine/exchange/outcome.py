@@ -121,6 +121,8 @@ class Attempt(msgspec.Struct, frozen=True):
     retry_after: float | None = None
     detail: str = ""
     usage: Usage | None = None
+    hedged: bool = False
+    """Whether it was begun beside another attempt, which was slow."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from engine.dialects import COUNT_TOKENS
 from engine.exchange import (
@@ -21,17 +21,17 @@ from engine.exchange import (
     Usage,
     Verdict,
 )
-from engine.graph import Graph, Reject, Route, TargetStep
-from engine.planner import Facts, Go, Plan, Wait, advance, pass_over, plan
+from engine.graph import Graph, TargetStep
+from engine.planner import Plan, plan
 from engine.state import State
 
 from .admission import Held, enter, rate_headers
-from .attempt import plain_attempt
+from .attempt import LOST, Try
 from .attributes import request_of
 from .clients import Clients
 from .reply import Headers, Reply, StreamReply, error_body, error_reply, id_headers
-from .streaming import stream_attempt
-from .watch import Watched, Watches
+from .walk import attempt_all
+from .watch import Watches
 
 #: Characters of a model's name that a record holds: it comes from the client, and may be as long as a book.
 MAX_MODEL = 200
@@ -39,7 +39,7 @@ MAX_MODEL = 200
 _log = logging.getLogger("interlock.executor")
 
 
-class Run(Watched):
+class Run:
     """One request: :meth:`serve` works on it, :meth:`finish` ends it, once."""
 
     __slots__ = (
@@ -56,6 +56,7 @@ class Run(Watched):
         "clients",
         "clock",
         "deadline",
+        "decided",
         "dropped",
         "held",
         "plan",
@@ -64,6 +65,7 @@ class Run(Watched):
         "state",
         "trace",
         "tracing",
+        "watches",
     )
 
     def __init__(
@@ -76,7 +78,8 @@ class Run(Watched):
         watches: Watches,
         tracing: Tracing | None = None,
     ) -> None:
-        super().__init__(watches)
+        self.watches = watches
+        self.decided = False
         self.state = state
         self.clients = clients
         self.call = call
@@ -108,7 +111,7 @@ class Run(Watched):
                 return self._stopped(made)
             total, asked = made.route.timeouts.total, self.call.deadline
             self.deadline = self.started + (total if asked is None else min(total, asked))
-            return await self._attempt_all(made, made.route)
+            return await attempt_all(self, made, made.route)
         except asyncio.CancelledError:
             # The client left, or whoever awaited the reply gave up.
             self.finish(OutcomeClass.CANCELLED, RULES[OutcomeClass.CANCELLED].status, code="cancelled")
@@ -118,53 +121,11 @@ class Run(Watched):
             _log.exception("request %s failed inside the gateway", self.call.request_id)
             return self._defect()
 
-    async def _attempt_all(self, plan: Plan, route: Route) -> Reply | StreamReply:
-        """Attempt candidates as ``advance`` says, until one serves or the request ends otherwise."""
-        facts = Facts(0.0, closed=self.state.closed)
-        budget = self.state.retry_budget(route.name)
-        budget.request(self.started)
-        position = 0
-        while True:
-            step = plan.candidates[position].step
-            if isinstance(step, Reject):
-                verdict = Verdict(OutcomeClass.REJECTED, message=step.message)
-                return self._refused(OutcomeClass.REJECTED, step.status, verdict)
-            try:
-                attempt = self._attempt(step)
-            except UncarriedError as problem:
-                onward = pass_over(plan, position)
-                if not isinstance(onward, Go):
-                    return self._uncarried(problem)
-                position = onward.position
-                continue
-            self.begun = facts.attempts = facts.attempts + 1
-            facts.tries += 1
-            result = await attempt
-            if not isinstance(result, Verdict):
-                return result
-            moment = self.clock()
-            facts.remaining = self.deadline - moment
-            facts.retry_after = result.retry_after
-            facts.retry_allowed = budget.allows(route.retry.budget, moment)
-            if result.outcome_class is OutcomeClass.CONTEXT_EXCEEDED:
-                facts.larger_than = max(facts.larger_than, step.target.context_window or 0)
-            following = advance(plan, position, result.outcome_class, facts, self.now())
-            if isinstance(following, Go):
-                position = following.position
-                facts.tries = 0
-            elif isinstance(following, Wait):
-                # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
-                budget.retry(moment)
-                self.pause()
-                try:
-                    await asyncio.sleep(following.delay)
-                finally:
-                    self.resume()
-            else:
-                return self._failed(following.outcome_class, result)
+    def attempt(self, step: TargetStep, hedged: bool) -> Try | Reply | Verdict:
+        """An attempt at a target, to be made at once; what the client gets, or the verdict, where none is needed.
 
-    def _attempt(self, step: TargetStep) -> Awaitable[Reply | StreamReply | Verdict]:
-        """One attempt at a target, to be awaited; the target counts as busy meanwhile. Raises ``UncarriedError``."""
+        ``hedged`` is whether another one is under way. Raises ``UncarriedError``.
+        """
         client, call = self.clients.of(step.target.provider.name), self.call
         way = client.way(call.front, call.kind)
         if way is None:
@@ -172,30 +133,33 @@ class Run(Watched):
                 return self._estimated(step)
             raise UncarriedError("model", f"Target {step.target.id!r} has no {call.kind}.")
         request = way.link.encode(call, self.clients.shape(step))
+        self.begun += 1
+        tried = Try(self, client, way, step, request, hedged)
         if request.dropped and step.unsupported == "error":
-            return self._unsupported(step, request.dropped)
+            return self._unsupported(tried)
         self.dropped = request.dropped
-        return (stream_attempt if call.stream else plain_attempt)(self, client, way, step, request)
+        return tried
 
-    async def _estimated(self, step: TargetStep) -> Reply:
+    def _estimated(self, step: TargetStep) -> Reply:
         """The number of tokens for a target that does not count them: the estimate that routing goes by."""
         self.begun = 0
         body = b'{"input_tokens":%d}' % request_of(self.call).input_tokens
         return Reply(200, self.served_headers(step, None), body, self.finish(OutcomeClass.SERVED, 200))
 
-    def _uncarried(self, problem: UncarriedError) -> Reply:
+    def uncarried(self, problem: UncarriedError) -> Reply:
         """No target is left that could take the request as it is."""
         if self._attempts:
             last = self._attempts[-1]
-            return self._failed(last.outcome_class, Verdict(last.outcome_class))
+            return self.failed(last.outcome_class, Verdict(last.outcome_class))
         verdict = Verdict(OutcomeClass.INVALID_REQUEST, "unsupported_content", problem.message, problem.param)
-        return self._refused(OutcomeClass.INVALID_REQUEST, 400, verdict)
+        return self.refused(OutcomeClass.INVALID_REQUEST, 400, verdict)
 
-    async def _unsupported(self, step: TargetStep, dropped: tuple[str, ...]) -> Verdict:
+    def _unsupported(self, tried: Try) -> Verdict:
+        dropped = tried.request.dropped
         names = ", ".join(dropped)
-        message = f"Target {step.target.id!r} does not support {names}, and this route forbids dropping it."
+        message = f"Target {tried.step.target.id!r} does not support {names}, and this route forbids dropping it."
         verdict = Verdict(OutcomeClass.INVALID_REQUEST, "unsupported_parameter", message, dropped[0])
-        self.record(step, verdict, self.clock(), None)
+        self.record(tried, verdict, None)
         return verdict
 
     def pause(self) -> None:
@@ -224,9 +188,8 @@ class Run(Watched):
 
     def record(
         self,
-        step: TargetStep,
+        tried: Try,
         verdict: Verdict,
-        began: float,
         status: int | None,
         first_token: float | None = None,
         usage: Usage | None = None,
@@ -236,7 +199,7 @@ class Run(Watched):
 
         An upstream that complains of the request may quote it: those words are for the client, not for records.
         """
-        ended = self.clock()
+        step, began, ended = tried.step, tried.began, self.clock()
         unix = self.started_at - self.started
         self.state.note(step, verdict, began + unix, ended + unix, first_token, header)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
@@ -253,11 +216,16 @@ class Run(Watched):
                 verdict.retry_after,
                 detail,
                 usage or verdict.usage,
+                tried.hedged,
             )
         )
 
+    def cancelled(self) -> Verdict:
+        """The verdict on an attempt that was cancelled from outside: another one serves, or nobody waits any longer."""
+        return LOST if self.decided else Verdict(OutcomeClass.CANCELLED)
+
     def timed_out(self, what: str, seconds: float) -> Verdict:
-        """The verdict after the watch has fired: the attempt's own limit, or the request's deadline."""
+        """The verdict on an attempt whose limit has passed: its own, or the request's deadline."""
         if self.clock() >= self.deadline:
             what, seconds = "the request's deadline", self.deadline - self.started
         return Verdict(OutcomeClass.TIMEOUT, detail=f"{what} of {seconds:g}s passed")
@@ -291,7 +259,6 @@ class Run(Watched):
         """End the request: one outcome, reported once; the snapshot is let go."""
         if self._finished is not None:
             return self._finished
-        self.unwatch()
         call, plan = self.call, self.plan
         last = self._attempts[-1] if self._attempts else None
         self._finished = Outcome(
@@ -339,16 +306,16 @@ class Run(Watched):
         stop = plan.stop or OutcomeClass.UNROUTABLE
         status = plan.status if plan.status is not None else RULES[stop].status
         recovers = None if plan.refusal is None else plan.refusal.retry_after
-        return self._refused(stop, status, Verdict(stop, plan.code, plan.message), recovers)
+        return self.refused(stop, status, Verdict(stop, plan.code, plan.message), recovers)
 
-    def _refused(self, outcome: OutcomeClass, status: int, verdict: Verdict, recovers: float | None = None) -> Reply:
+    def refused(self, outcome: OutcomeClass, status: int, verdict: Verdict, recovers: float | None = None) -> Reply:
         """The request ends before any attempt, or by a step that refuses; ``recovers`` is when to come again."""
         error = error_body(outcome, self.call.request_id, verdict)
         if verdict.code and RULES[outcome].shows_message:
             error["code"] = verdict.code
         return self._error(outcome, status, error, recovers)
 
-    def _failed(self, outcome: OutcomeClass, verdict: Verdict) -> Reply:
+    def failed(self, outcome: OutcomeClass, verdict: Verdict) -> Reply:
         """No candidate is left, or the last outcome allows no other."""
         error = error_body(outcome, self.call.request_id, verdict if verdict.outcome_class is outcome else None)
         return self._error(outcome, RULES[outcome].status, error)

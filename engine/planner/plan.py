@@ -6,12 +6,18 @@ with a reason; where a ``fallback`` has more steps to try, its candidates get an
 
 from __future__ import annotations
 
-from engine.dialects import lacks
+from itertools import pairwise
+
+from msgspec.structs import replace
+
+from engine.dialects import COUNT_TOKENS, lacks
 from engine.exchange import FAIL_OVER, OutcomeClass
 from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Hedge,
+    Mirror,
     Provider,
     Reject,
     Route,
@@ -26,9 +32,9 @@ from engine.graph import (
 
 from .balance import ordered, text
 from .endings import nobody, stopped, unroutable
-from .hashing import score
+from .hashing import score, uniform
 from .limits import limited
-from .model import Candidate, Exit, Plan, Request, Skip, View
+from .model import Beside, Candidate, Exit, Plan, Request, Skip, View
 from .tree import targets_of
 
 
@@ -107,6 +113,10 @@ class _Walk:
             self._sequence(step.steps, step.on)
         elif isinstance(step, Balance):
             self._sequence(ordered(step, self.request, self.view), FAIL_OVER)
+        elif isinstance(step, Hedge):
+            self._hedge(step)
+        elif isinstance(step, Mirror):
+            self._mirror(step)
         elif isinstance(step, Split):
             self._split(step)
         elif isinstance(step, Switch):
@@ -116,8 +126,11 @@ class _Walk:
         else:
             self.candidates.append(Candidate(step))
 
-    def _sequence(self, steps: tuple[Step, ...] | list[Step], on: frozenset[OutcomeClass]) -> None:
-        """Several steps in order; the candidates of all but the last get an exit to the next step's first candidate."""
+    def _sequence(self, steps: tuple[Step, ...] | list[Step], on: frozenset[OutcomeClass]) -> list[tuple[int, int]]:
+        """Several steps in order; the candidates of all but the last get an exit to the next step's first candidate.
+
+        The answer is where each step's candidates begin and end, without the steps that have none.
+        """
         candidates = self.candidates
         bounds: list[tuple[int, int]] = []
         for at, step in enumerate(steps):
@@ -133,7 +146,38 @@ class _Walk:
             way = Exit(on, end)
             for i in range(start, end):
                 candidate = candidates[i]
-                candidates[i] = Candidate(candidate.step, (*candidate.exits, way))
+                candidates[i] = Candidate(candidate.step, (*candidate.exits, way), candidate.hedge, candidate.mirrors)
+        return bounds
+
+    def _hedge(self, hedge: Hedge) -> None:
+        """A fallback whose steps are also started beside each other; of hedges in each other the innermost counts."""
+        bounds = self._sequence(hedge.steps, FAIL_OVER)
+        if self.request.tools and not hedge.tools:
+            return
+        candidates = self.candidates
+        for (start, end), (to, _) in pairwise(bounds):
+            if isinstance(candidates[to].step, TargetStep):
+                beside = Beside(to, bounds[-1][1], hedge.delay, hedge.extra, hedge.path)
+                for i in range(start, end):
+                    if candidates[i].hedge is None:
+                        candidates[i] = replace(candidates[i], hedge=beside)
+
+    def _mirror(self, mirror: Mirror) -> None:
+        candidates, to = self.candidates, mirror.to
+        start = len(candidates)
+        self.step(mirror.step)
+        skip = not_copied(mirror, self.request, self.view)
+        private = to.target.provider.auth.scheme == "caller"
+        taken = False
+        for i in range(start, len(candidates)) if skip is None else ():
+            step = candidates[i].step
+            # The caller's own key goes to the provider that it was sent for, and to nobody else.
+            if isinstance(step, TargetStep) and (not private or step.target.provider is to.target.provider):
+                candidates[i] = replace(candidates[i], mirrors=(*candidates[i].mirrors, to))
+                taken = True
+        if not taken:
+            detail = "the caller's own key is for another provider" if private else "nothing that it copies can serve"
+            self.skips.append(skip or Skip(to.target.id, "not_mirrored", detail, to.path))
 
     def _closed(self, start: int, on: frozenset[OutcomeClass]) -> bool:
         """Whether all that ``on`` names ends at a reject among the candidates from ``start``: none follows them."""
@@ -176,14 +220,17 @@ class _Walk:
         for candidate in self.candidates[1:]:
             if isinstance(candidate.step, TargetStep):
                 detail = "the client sent x-interlock-no-fallback"
-                self.skips.append(Skip(candidate.step.target.id, "no_fallback", detail, candidate.step.path))
-        self.candidates = [Candidate(self.candidates[0].step)]
+                for step in (candidate.step, *candidate.mirrors):
+                    self.skips.append(Skip(step.target.id, "no_fallback", detail, step.path))
+        first = self.candidates[0]
+        self.candidates = [Candidate(first.step, mirrors=first.mirrors)]
 
     def remaining_skips(self) -> tuple[Skip, ...]:
         """The skips of targets that are not attempted in another place of the tree."""
         if not self.skips:
             return ()
         tried = {c.step.target.id for c in self.candidates if isinstance(c.step, TargetStep)}
+        tried.update(to.target.id for c in self.candidates for to in c.mirrors)
         return tuple(s for s in self.skips if s.target not in tried)
 
 
@@ -208,6 +255,20 @@ def unfit(step: TargetStep, request: Request, view: View) -> Skip | None:
     if not view.credential(target.provider.name):
         return Skip(target.id, "credential", _lacking(target.provider), step.path)
     return None
+
+
+def not_copied(mirror: Mirror, request: Request, view: View) -> Skip | None:
+    """Why no copy of this request is sent to the mirror's target, or ``None`` if one is. Copies are never streamed."""
+    to = mirror.to
+    if request.kind == COUNT_TOKENS:
+        return Skip(to.target.id, "not_mirrored", "nothing is answered that could be compared", to.path)
+    if request.tools and not mirror.tools:
+        return Skip(
+            to.target.id, "not_mirrored", "the request has tools, and the mirror does not say `tools: true`", to.path
+        )
+    if uniform("mirror", request.request_id, to.target.id) >= mirror.share:
+        return Skip(to.target.id, "not_mirrored", f"it gets a copy of {mirror.share:.4g} of the requests", to.path)
+    return unfit(to, replace(request, needs=request.needs - {"stream"}), view)
 
 
 def _lacking(provider: Provider) -> str:

@@ -3,6 +3,7 @@
 from .closure import Closure, Reason
 from .conversations import Conversations
 from .health import Health
+from .hedge_budget import HedgeBudget
 from .retry_budget import RetryBudget
 from .state import State
 from .store import Claim, Grant, MemoryStore, Refusal, Store
@@ -13,6 +14,7 @@ __all__ = [
     "Conversations",
     "Grant",
     "Health",
+    "HedgeBudget",
     "MemoryStore",
     "Reason",
     "Refusal",

@@ -11,6 +11,7 @@ from .buckets import Buckets
 from .closure import Closure
 from .conversations import Conversations
 from .health import Health
+from .hedge_budget import HedgeBudget
 from .retry_budget import RetryBudget
 from .store import MemoryStore, Store
 
@@ -22,7 +23,7 @@ class State:
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_health", "_in_flight", "buckets", "conversations", "store")
+    __slots__ = ("_budgets", "_health", "_hedges", "_in_flight", "buckets", "conversations", "store")
 
     def __init__(self) -> None:
         self.store: Store = MemoryStore()
@@ -31,6 +32,7 @@ class State:
         self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
+        self._hedges: dict[tuple[str, str], HedgeBudget] = {}
 
     def in_flight(self, target: str) -> int:
         """Attempts under way at this target."""
@@ -86,10 +88,19 @@ class State:
             budget = self._budgets[route] = RetryBudget()
         return budget
 
+    def hedge_budget(self, route: str, hedge: str) -> HedgeBudget:
+        """The budget of the hedge at this place in the route, made at its first request."""
+        budget = self._hedges.get((route, hedge))
+        if budget is None:
+            budget = self._hedges[route, hedge] = HedgeBudget()
+        return budget
+
     def retain(self, graph: Graph) -> None:
         """Forget the routes that ``graph`` does not have; attempts under way are forgotten as they end."""
         for name in self._budgets.keys() - graph.routes.keys():
             del self._budgets[name]
+        for key in [key for key in self._hedges if key[0] not in graph.routes]:
+            del self._hedges[key]
         for name in self._health.keys() - graph.providers.keys():
             del self._health[name]
         self.buckets.retain(graph.limits.all)

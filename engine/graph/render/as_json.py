@@ -14,7 +14,9 @@ from engine.graph.limits import Limit, Rate
 from engine.graph.nodes import (
     Balance,
     Fallback,
+    Hedge,
     Key,
+    Mirror,
     Params,
     Price,
     Provider,
@@ -132,6 +134,12 @@ def _step(step: Step) -> dict[str, Any]:
     elif isinstance(step, Switch):
         cases = [{"when": _condition(condition), "step": _step(s)} for condition, s in step.cases]
         out = {"switch": {"cases": cases, "default": _step(step.default) if step.default else None}}
+    elif isinstance(step, Hedge):
+        steps = [_step(s) for s in step.steps]
+        out = {"hedge": {"delay": step.delay, "extra": step.extra, "tools": step.tools, "steps": steps}}
+    elif isinstance(step, Mirror):
+        copies = {"to": _step(step.to), "share": step.share, "tools": step.tools}
+        out = {"mirror": {**copies, "step": _step(step.step)}}
     elif isinstance(step, Reject):
         out = {"reject": {"status": step.status, "message": step.message}}
     else:
