@@ -6,6 +6,7 @@ from .fingerprint import Digester, canonical, digest, digest_nodes, whole
 from .globs import matches
 from .graph import Graph
 from .index import RouteIndex
+from .limits import Limit, LimitIndex, Rate
 from .nodes import (
     Auth,
     Balance,
@@ -52,6 +53,8 @@ __all__ = [
     "Hedge",
     "Issuer",
     "Key",
+    "Limit",
+    "LimitIndex",
     "Mirror",
     "Not",
     "Otlp",
@@ -59,6 +62,7 @@ __all__ = [
     "Price",
     "Provider",
     "Quirks",
+    "Rate",
     "Reject",
     "Retry",
     "Route",

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from engine.exchange import OutcomeClass
 
 from .conditions import Condition
+from .limits import Rate
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -38,7 +39,8 @@ class Auth:
     """How requests to a provider are authenticated; ``header`` names the header of the ``header`` scheme.
 
     ``access_key``, ``session_token``, ``region`` and ``service`` belong to the scheme ``aws``, ``tenant`` and
-    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for.
+    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for. ``others`` are further secrets of
+    the same kind, each of an account of its own, that requests take in turn.
     """
 
     scheme: str
@@ -51,6 +53,7 @@ class Auth:
     tenant: str | None = None
     client_id: str | None = None
     audience: str | None = None
+    others: tuple[SecretRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +85,7 @@ class Provider:
     labels: Mapping[str, Any] = field(default_factory=_empty)
     headers: tuple[tuple[str, str], ...] = ()
     quirks: Quirks = Quirks()
-    limits: tuple[Mapping[str, Any], ...] = ()
+    limits: tuple[Rate, ...] = ()
     also_speaks: tuple[str, ...] = ()
     """Further dialects it answers in, at the same address."""
     command: tuple[str, ...] = ()
@@ -395,6 +398,11 @@ class Settings:
     ca_file: str | None = None
     access_log: bool = True
     issuers: tuple[Issuer, ...] = ()
+    in_flight: int | None = None
+    """Model requests under way beyond which others are refused; ``None`` is what the process has file handles for."""
+    queue_length: int = 1000
+    """Requests that may wait for one provider's limits, and for how many seconds at most."""
+    queue_wait: float = 60.0
     otlp: Otlp | None = None
     edits: Literal["files", "branch"] = "files"
     """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""

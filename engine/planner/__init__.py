@@ -1,6 +1,7 @@
 """The pure planner: every routing decision, and nothing else."""
 
 from .advance import advance, beside, pass_over
+from .limits import over_limit
 from .model import (
     SKIP_REASONS,
     Beside,
@@ -45,6 +46,7 @@ __all__ = [
     "beside",
     "children",
     "find_route",
+    "over_limit",
     "pass_over",
     "plan",
     "targets_of",

@@ -33,6 +33,7 @@ from engine.graph import (
 from .balance import ordered
 from .endings import nobody, stopped, unroutable
 from .hashing import uniform
+from .limits import limited
 from .model import Beside, Candidate, Exit, Order, Plan, Request, Skip, View
 from .splits import assign
 from .tree import targets_of
@@ -57,7 +58,7 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
     skips = walk.remaining_skips()
     first = walk.candidates[0].step if walk.candidates else None
     if isinstance(first, TargetStep):
-        return Plan(
+        made = Plan(
             route=route,
             candidates=tuple(walk.candidates),
             skips=skips,
@@ -66,6 +67,7 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
             request_id=request.request_id,
             fingerprint=graph.fingerprint,
         )
+        return limited(made, graph, request, view) if graph.limits else made
     if first is not None:
         return Plan(
             route=route,

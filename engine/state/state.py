@@ -9,6 +9,7 @@ from engine.dialects.rate_limits import rate_limits
 from engine.exchange import Header, Verdict
 from engine.graph import Graph, TargetStep
 
+from .buckets import Buckets
 from .closure import Closure
 from .conversations import Conversations
 from .headroom import Headroom
@@ -21,7 +22,7 @@ from .store import MemoryStore, Store
 
 class State:
     """What the engine knows of the moment: requests under way by target id, retry budgets by route name, who keeps
-    which conversation, and how the latest attempts at each provider went.
+    which conversation, how the latest attempts at each provider went, and what counts against which limit.
 
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
@@ -32,6 +33,7 @@ class State:
         "_hedges",
         "_in_flight",
         "_metered",
+        "buckets",
         "conversations",
         "headroom",
         "latency",
@@ -39,6 +41,7 @@ class State:
     )
 
     def __init__(self) -> None:
+        self.buckets = Buckets()
         self.conversations = Conversations()
         self.headroom = Headroom()
         self.latency = Latency()
@@ -136,6 +139,7 @@ class State:
         for name in self._health.keys() - graph.providers.keys():
             del self._health[name]
         self.latency.retain(graph.targets)
+        self.buckets.retain(graph.limits.all)
         self._metered = graph.metered
         self.headroom.retain(self._metered)
 
