@@ -1,0 +1,186 @@
+"""Several processes on one port: they share the work and its state, follow the same files, and are replaced and ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ...redis_server import PATIENCE, RedisServer, needs_redis
+from .conftest import WriteConfig
+from .harness import HELLO, Server, is_refused, settings, wait_for
+from .upstream import Models
+
+pytestmark = needs_redis
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+class Workers(Server):
+    """A server with several workers; entered once all of them serve."""
+
+    def __init__(self, config: Path, number: int = 2, *options: str) -> None:
+        super().__init__(config, "--workers", str(number), *options)
+        self._number = number
+
+    def __enter__(self) -> Workers:
+        super().__enter__()
+        wait_for(lambda: "workers serve: pids" in self.stderr)
+        wait_for(lambda: len(self.processes()) == self._number)
+        return self
+
+    def fresh(self, path: str) -> httpx.Response:
+        """An answer over a connection of its own, by whichever worker takes it."""
+        return httpx.get(self.url + path, timeout=PATIENCE, trust_env=False)
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.fresh("/api/v1/status").json()["state"]
+        return found
+
+    def processes(self) -> dict[int, str]:
+        """Fingerprints by process, as one of the workers knows them."""
+        return {process["pid"]: process["fingerprint"] for process in self.state()["processes"]}
+
+
+@pytest.fixture
+def config(write_config: WriteConfig, redis: RedisServer, request: pytest.FixtureRequest) -> Path:
+    prefix = re.sub(r"\W", "-", request.node.name)
+    return write_config(settings(state={"store": "redis", "url": redis.url, "prefix": prefix, "timeout": "5s"}))
+
+
+def lines(server: Server, words: str) -> list[str]:
+    return [line for line in server.stderr.splitlines() if words in line]
+
+
+def test_the_work_is_shared_and_every_worker_knows_all(config: Path) -> None:
+    with Workers(config) as server:
+        for _ in range(60):
+            assert server.fresh("/v1/models").status_code == 200
+        pids = set(server.processes())
+        assert len(pids) == 2
+        assert server.process.pid not in pids
+        assert str(server.state()["agree"]) == "2"
+        assert server.chat().status_code == 200
+        assert server.stop() == 0
+        assert "Traceback" not in server.stderr
+        assert is_refused(server.port)
+
+
+def test_a_worker_that_dies_is_replaced_and_nobody_is_refused(config: Path) -> None:
+    with Workers(config) as server:
+        before = set(server.processes())
+        victim = min(before)
+        os.kill(victim, signal.SIGKILL)
+        answers = [server.fresh("/healthz").status_code for _ in range(40)]
+        assert answers == [200] * 40
+        wait_for(lambda: len(set(server.processes()) - {victim}) == 2)
+        (line,) = lines(server, "was ended by SIGKILL")
+        assert f"(pid {victim}) was ended by SIGKILL; another starts now" in line
+        assert server.stop() == 0
+
+
+def test_one_that_dies_again_and_again_is_started_less_often(config: Path) -> None:
+    with Workers(config) as server:
+        gone = {max(server.processes())}  # and the one that lives on
+        for n in range(3):
+            (pid,) = set(server.processes()) - gone
+            gone.add(pid)
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda n=n: len(lines(server, "SIGKILL")) == n + 1)
+            assert [server.fresh("/healthz").status_code for _ in range(20)] == [200] * 20
+            wait_for(lambda: len(set(server.processes()) - gone) == 1)
+        delays = [line.rpartition("another starts ")[2] for line in lines(server, "SIGKILL")]
+        assert delays == ["now", "in 0.5 s", "in 1 s"]
+
+
+def test_an_edit_reaches_every_worker(config: Path) -> None:
+    with Workers(config, 3) as server:
+        (before,) = set(server.processes().values())
+        file = config / "policies" / "all.yaml"
+        good = file.read_text()
+        file.write_text(good.replace("max_attempts: 2", "max_attempts: 3"))
+        wait_for(lambda: before not in server.processes().values())
+        assert len(set(server.processes().values())) == 1
+        assert server.state()["agree"] == 3
+        running = server.fresh("/api/v1/status").json()["running"]["fingerprint"]
+        # A broken edit is refused by all of them.
+        file.write_text(good.replace("near/words", "near/wrods"))
+        wait_for(lambda: len(lines(server, "edit rejected")) == 3)
+        assert set(server.processes().values()) == {running}
+
+
+def test_hangup_reaches_every_worker(config: Path) -> None:
+    with Workers(config, 2, "--no-watch") as server:
+        (before,) = set(server.processes().values())
+        file = config / "policies" / "all.yaml"
+        file.write_text(file.read_text().replace("max_attempts: 2", "max_attempts: 3"))
+        time.sleep(0.7)
+        assert set(server.processes().values()) == {before}
+        server.signal(signal.SIGHUP)
+        wait_for(lambda: before not in server.processes().values())
+        assert server.state()["agree"] == 2
+
+
+def test_an_edit_that_needs_one_process_is_refused(config: Path) -> None:
+    with Workers(config) as server:
+        (before,) = set(server.processes().values())
+        file = config / "policies" / "all.yaml"
+        file.write_text(file.read_text().replace('"store": "redis"', '"store": "memory"'))
+        wait_for(lambda: server.fresh("/api/v1/status").json()["diagnostics"])
+        (finding,) = server.fresh("/api/v1/status").json()["diagnostics"]
+        assert "--workers 2 needs state that processes share" in str(finding)
+        assert set(server.processes().values()) == {before}
+
+
+def test_requests_under_way_finish_in_every_worker(config: Path, upstream: Models) -> None:
+    answers: list[int] = []
+
+    def ask() -> None:
+        body = {"model": "slow", "messages": HELLO}
+        url = f"{server.url}/v1/chat/completions"
+        answers.append(httpx.post(url, json=body, timeout=PATIENCE, trust_env=False).status_code)
+
+    with Workers(config) as server:
+        clients = [threading.Thread(target=ask) for _ in range(8)]
+        for client in clients:
+            client.start()
+        wait_for(lambda: len(upstream.seen) == 8)
+        server.signal(signal.SIGTERM)
+        wait_for(lambda: is_refused(server.port))
+        assert server.process.poll() is None
+        assert answers == []
+        upstream.gate.set()
+        assert server.wait() == 0
+        for client in clients:
+            client.join(PATIENCE)
+        assert answers == [200] * 8
+        assert [line.get("outcome") for line in server.access_lines()].count("served") == 8
+        assert "Traceback" not in server.stderr
+
+
+def test_workers_do_not_outlive_their_supervisor(config: Path) -> None:
+    with Workers(config) as server:
+        pids = set(server.processes())
+        server.process.kill()
+        wait_for(lambda: is_refused(server.port))
+        wait_for(lambda: not any(alive(pid) for pid in pids))
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    except OSError:
+        return False
+    return state != "Z"
