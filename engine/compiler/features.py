@@ -24,7 +24,6 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
 ONLY_CHECKED: Mapping[str, str] = MappingProxyType(
     {
         "budget": "nothing is counted or refused by it",
-        "limit": "nothing is counted or refused by it",
         "invariant": "nothing is proved by it",
         "test": "it is not run",
     }

@@ -14,6 +14,7 @@ from engine.graph import Graph, Reject, Route, TargetStep
 from engine.planner import Facts, Go, Plan, Wait, advance, pass_over, plan
 from engine.state import State
 
+from .admission import Held, enter, rate_headers
 from .attempt import plain_attempt
 from .attributes import request_of
 from .clients import Clients
@@ -41,6 +42,7 @@ class Run(Watched):
         "clock",
         "deadline",
         "dropped",
+        "held",
         "plan",
         "started",
         "started_at",
@@ -66,6 +68,7 @@ class Run(Watched):
         self.plan: Plan | None = None
         self.dropped: tuple[str, ...] = ()
         self.begun = 0
+        self.held: Held | None = None
         self._attempts: list[Attempt] = []
         self._observe = observe
         self._release = release
@@ -74,7 +77,10 @@ class Run(Watched):
     async def serve(self, graph: Graph) -> Reply | StreamReply:
         """The reply; never raises but for a cancellation, which closes the upstream's connection."""
         try:
-            made = self.plan = plan(graph, request_of(self.call), self.clients.view(self.state), self.started_at)
+            made = plan(graph, request_of(self.call), self.clients.view(self.state), self.started_at)
+            if made.limits and made.stop is None:
+                made = await enter(self, made)
+            self.plan = made
             if made.route is None or made.stop is not None:
                 return self._stopped(made)
             total, asked = made.route.timeouts.total, self.call.deadline
@@ -216,6 +222,8 @@ class Run(Watched):
             headers.append((b"x-interlock-graph", plan.fingerprint.encode()))
             if plan.route is not None:
                 headers.append((b"x-interlock-route", plan.route.name.encode()))
+            if plan.limits:
+                headers += rate_headers(plan, self.held)
         if target is not None:
             headers.append((b"x-interlock-target", target.encode()))
         headers.append((b"x-interlock-attempts", b"%d" % self.begun))
@@ -258,6 +266,8 @@ class Run(Watched):
             plan.variants if plan is not None else (),
             self.dropped,
         )
+        if self.held is not None:
+            self.held.end(self._attempts)
         self._observe(self._finished)
         self._release()
         return self._finished
@@ -278,13 +288,15 @@ class Run(Watched):
         """The plan says the request ends without any attempt."""
         stop = plan.stop or OutcomeClass.UNROUTABLE
         status = plan.status if plan.status is not None else RULES[stop].status
-        return self._refused(stop, status, Verdict(stop, plan.code, plan.message))
+        recovers = None if plan.refusal is None else plan.refusal.retry_after
+        return self._refused(stop, status, Verdict(stop, plan.code, plan.message), recovers)
 
-    def _refused(self, outcome: OutcomeClass, status: int, verdict: Verdict) -> Reply:
+    def _refused(self, outcome: OutcomeClass, status: int, verdict: Verdict, recovers: float | None = None) -> Reply:
+        """The request ends before any attempt, or by a step that refuses; ``recovers`` is when to come again."""
         error = error_body(outcome, self.call.request_id, verdict)
         if verdict.code and RULES[outcome].shows_message:
             error["code"] = verdict.code
-        return self._error(outcome, status, error)
+        return self._error(outcome, status, error, recovers)
 
     def _failed(self, outcome: OutcomeClass, verdict: Verdict) -> Reply:
         """No candidate is left, or the last outcome allows no other."""
@@ -299,10 +311,15 @@ class Run(Watched):
             waits[attempt.target] = None if asked is None else ended + asked - self.clock()
         return min((wait for wait in waits.values() if wait is not None), default=1.0)
 
-    def _error(self, outcome: OutcomeClass, status: int, error: dict[str, object]) -> Reply:
+    def _error(
+        self, outcome: OutcomeClass, status: int, error: dict[str, object], recovers: float | None = None
+    ) -> Reply:
         headers = self.headers(self._attempts[-1].target if self._attempts else None)
-        if status in (429, 503) and not RULES[outcome].terminal:
-            headers.append((b"retry-after", b"%d" % max(1, math.ceil(round(self._recovers(), 3)))))
+        # What will never have room is final, whatever its class.
+        terminal = RULES[outcome].terminal or recovers == math.inf
+        if status in (429, 503) and not terminal:
+            wait = self._recovers() if recovers is None else recovers
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(round(wait, 3)))))
         record = self.finish(outcome, status, code=str(error["code"] or ""))
         speaks = self.call.front
-        return error_reply(status, error, headers, terminal=RULES[outcome].terminal, outcome=record, speaks=speaks)
+        return error_reply(status, error, headers, terminal=terminal, outcome=record, speaks=speaks)

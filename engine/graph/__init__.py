@@ -6,16 +6,19 @@ from .fingerprint import Digester, canonical, digest, digest_nodes, whole
 from .globs import matches
 from .graph import Graph
 from .index import RouteIndex
+from .limits import LimitIndex
 from .nodes import (
     Auth,
     Balance,
     Fallback,
     Issuer,
     Key,
+    Limit,
     Params,
     Price,
     Provider,
     Quirks,
+    Rate,
     Reject,
     Retry,
     Route,
@@ -46,11 +49,14 @@ __all__ = [
     "Graph",
     "Issuer",
     "Key",
+    "Limit",
+    "LimitIndex",
     "Not",
     "Params",
     "Price",
     "Provider",
     "Quirks",
+    "Rate",
     "Reject",
     "Retry",
     "Route",

@@ -9,7 +9,8 @@ from typing import Any
 
 from .fingerprint import Digester, digest_nodes, whole
 from .index import RouteIndex
-from .nodes import EMPTY, Key, Provider, Route, Settings, Target
+from .limits import LimitIndex
+from .nodes import EMPTY, Key, Limit, Provider, Route, Settings, Target
 
 _NO_DOCUMENTS: Mapping[tuple[str, str], str] = MappingProxyType({})
 
@@ -35,6 +36,7 @@ class Graph:
     """Node id (``provider:x``, ``target:x/y``, ``route:x``, ``key:x``, ``settings:x``, ``policy:x``, ...) -> digest."""
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     """Node id -> plain values of documents without a node of their own (policies, budgets, ...), for ``diff``."""
+    limits: LimitIndex = field(default_factory=LimitIndex)
 
     @classmethod
     def build(
@@ -44,6 +46,7 @@ class Graph:
         targets: Iterable[Target] = (),
         routes: Iterable[Route] = (),
         keys: Iterable[Key] = (),
+        limits: Iterable[Limit] = (),
         settings: tuple[str, Settings] | None = None,
         documents: Mapping[tuple[str, str], str] = _NO_DOCUMENTS,
         declared: Mapping[str, Mapping[str, Any]] = EMPTY,
@@ -57,11 +60,13 @@ class Graph:
         by_id = {t.id: t for t in sorted(targets, key=lambda t: t.id)}
         by_route = {r.name: r for r in sorted(routes, key=lambda r: r.name)}
         by_hash = {k.sha256: k for k in sorted(keys, key=lambda k: k.name)}
+        index = LimitIndex(limits)
         digests = digest_nodes(
             providers=by_name,
             targets=by_id,
             routes=by_route,
             keys=by_hash.values(),
+            limits=index.all,
             settings=settings,
             declared=declared,
             digester=digester,
@@ -74,6 +79,7 @@ class Graph:
             keys=MappingProxyType(by_hash),
             settings=settings[1] if settings else Settings(),
             index=RouteIndex.build(by_route.values()),
+            limits=index,
             documents=MappingProxyType(dict(documents)),
             node_digests=MappingProxyType(digests),
             declared=MappingProxyType(dict(declared)),

@@ -38,7 +38,8 @@ class Auth:
     """How requests to a provider are authenticated; ``header`` names the header of the ``header`` scheme.
 
     ``access_key``, ``session_token``, ``region`` and ``service`` belong to the scheme ``aws``, ``tenant`` and
-    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for.
+    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for. ``others`` are further secrets of
+    the same kind, each of an account of its own, that requests take in turn.
     """
 
     scheme: str
@@ -51,6 +52,7 @@ class Auth:
     tenant: str | None = None
     client_id: str | None = None
     audience: str | None = None
+    others: tuple[SecretRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +71,35 @@ class Quirks:
     """Roles of messages to send under another name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests or tokens in any window of ``per`` seconds; of ``concurrency``, whose ``per`` is ``None``, so
+    many requests at a time. ``suffix`` ends the keys it is counted under, so that a changed number keeps the count."""
+
+    unit: Literal["requests", "tokens", "concurrency"]
+    limit: int
+    per: float | None = None
+    suffix: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        window = "" if self.per is None else f"/{self.per:g}"
+        object.__setattr__(self, "suffix", f"/{self.unit}{window}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limit:
+    """What callers may use: for all that meet ``when`` together, or for each distinct value of the attribute ``each``.
+
+    ``trusted`` says that clients cannot choose that value: it is fixed by their key.
+    """
+
+    name: str
+    rates: tuple[Rate, ...]
+    each: str | None = None
+    when: Condition | None = None
+    trusted: bool = True
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Provider:
     """An account at a service."""
@@ -82,7 +113,7 @@ class Provider:
     labels: Mapping[str, Any] = field(default_factory=_empty)
     headers: tuple[tuple[str, str], ...] = ()
     quirks: Quirks = Quirks()
-    limits: tuple[Mapping[str, Any], ...] = ()
+    limits: tuple[Rate, ...] = ()
     also_speaks: tuple[str, ...] = ()
     """Further dialects it answers in, at the same address."""
     command: tuple[str, ...] = ()
@@ -319,6 +350,11 @@ class Settings:
     ca_file: str | None = None
     access_log: bool = True
     issuers: tuple[Issuer, ...] = ()
+    in_flight: int | None = None
+    """Model requests under way beyond which others are refused; ``None`` is what the process has file handles for."""
+    queue_length: int = 1000
+    """Requests that may wait for one provider's limits, and for how many seconds at most."""
+    queue_wait: float = 60.0
     edits: Literal["files", "branch"] = "files"
     """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
     state: StateStore = field(default_factory=StateStore)

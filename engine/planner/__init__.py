@@ -1,6 +1,7 @@
 """The pure planner: every routing decision, and nothing else."""
 
 from .advance import advance, pass_over
+from .limits import over_limit
 from .model import SKIP_REASONS, Candidate, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
 from .plan import assign, children, find_route, plan, targets_of
 
@@ -21,6 +22,7 @@ __all__ = [
     "assign",
     "children",
     "find_route",
+    "over_limit",
     "pass_over",
     "plan",
     "targets_of",

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from engine.exchange import OutcomeClass
-from engine.graph import Reject, Route, TargetStep
+from engine.graph import Limit, Reject, Route, TargetStep
+from engine.state import Claim, Refusal
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _CHAT = frozenset({"chat"})
@@ -71,6 +72,12 @@ class View(Protocol):
     def holder(self, conversation: str) -> str | None:
         """The id of the target that keeps this conversation, where that is known."""
 
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        """The bucket of the limit in which requests of this value of its ``each`` count."""
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        """Whether these client limits have no room for the claims at this moment, and until when."""
+
 
 class Skip(Struct, frozen=True):
     """A target of the route that is not attempted, and why: ``reason`` is one of :data:`SKIP_REASONS`."""
@@ -87,6 +94,7 @@ SKIP_REASONS = (
     "conversation",  # another target keeps the conversation that the request goes on with
     "context",  # the request does not fit into its context window
     "credential",  # its provider's secret is not set
+    "limit",  # what may be asked of it, or by this caller, is used up for now
     "no_fallback",  # the client forbade failover
     "not_assigned",  # it stands in another variant of a split
     "not_selected",  # it stands in another case of a switch
@@ -129,6 +137,10 @@ class Plan(Struct, frozen=True):
     message: str = ""
     request_id: str = ""
     fingerprint: str = ""
+    limits: tuple[Claim, ...] = ()
+    """What the request claims of client limits, to be taken before its first attempt."""
+    refusal: Refusal | None = None
+    """Which of these claims has no room, where that is why the request ends."""
 
     @property
     def attempts(self) -> tuple[str, ...]:
@@ -156,7 +168,18 @@ class Plan(Struct, frozen=True):
             "status": self.status,
             "code": self.code or None,
             "message": self.message or None,
+            **({"limits": [_claim(claim) for claim in self.limits]} if self.limits else {}),
+            **({"retry_after": _finite(self.refusal.retry_after)} if self.refusal else {}),
         }
+
+
+def _finite(seconds: float) -> float | None:
+    return None if seconds == float("inf") else seconds
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    window = {} if claim.per is None else {"per": claim.per}
+    return {"key": claim.key, claim.unit: claim.limit, **window, "takes": claim.cost}
 
 
 def _name(candidate: Candidate) -> str:

@@ -27,7 +27,8 @@ from engine.graph import (
 )
 
 from .endings import nobody, stopped, unroutable
-from .hashing import ranked, score
+from .hashing import ranked, score, text
+from .limits import limited
 from .model import Candidate, Exit, Plan, Request, Skip, View
 
 
@@ -50,7 +51,7 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
     skips = walk.remaining_skips()
     first = walk.candidates[0].step if walk.candidates else None
     if isinstance(first, TargetStep):
-        return Plan(
+        made = Plan(
             route=route,
             candidates=tuple(walk.candidates),
             skips=skips,
@@ -58,6 +59,7 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
             request_id=request.request_id,
             fingerprint=graph.fingerprint,
         )
+        return limited(made, graph, request, view) if graph.limits else made
     if first is not None:
         return Plan(
             route=route,
@@ -286,13 +288,6 @@ def identity(step: Step) -> str:
     if isinstance(step, Fallback | Switch):
         return f"({'>'.join(parts)})"
     return f"({'+'.join(sorted(parts))})" if parts else type(step).__name__
-
-
-def text(value: object) -> str:
-    """An attribute's value as a key: a boolean as YAML and headers spell it, so that both mean the same key."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def _distinct(members: list[tuple[float, str, Step]]) -> list[tuple[float, str, Step]]:

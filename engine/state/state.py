@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from engine.graph import Graph
 
+from .buckets import Buckets
 from .conversations import Conversations
 from .health import Health
 from .retry_budget import RetryBudget
@@ -14,16 +15,17 @@ from .store import MemoryStore, Store
 
 class State:
     """What the engine knows of the moment: requests under way by target id, retry budgets by route name, who keeps
-    which conversation, and how the latest attempts at each provider went.
+    which conversation, how the latest attempts at each provider went, and what counts against which limit.
 
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_health", "_in_flight", "conversations", "store")
+    __slots__ = ("_budgets", "_health", "_in_flight", "buckets", "conversations", "store")
 
     def __init__(self) -> None:
-        self.conversations = Conversations()
         self.store: Store = MemoryStore()
+        self.buckets = Buckets()
+        self.conversations = Conversations()
         self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
@@ -64,6 +66,7 @@ class State:
             del self._budgets[name]
         for name in self._health.keys() - graph.providers.keys():
             del self._health[name]
+        self.buckets.retain(graph.limits.all)
 
     def snapshot(self) -> Mapping[str, int]:
         """Attempts under way by target id, at this moment."""

@@ -20,6 +20,7 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Limit,
     Provider,
     Reject,
     Retry,
@@ -35,6 +36,8 @@ from engine.graph import (
     Variant,
 )
 from engine.planner import Facts, Go, Plan, Request, Wait, advance, targets_of
+from engine.state import Claim, MemoryStore, Refusal
+from engine.state.buckets import bucket
 
 PROVIDERS = [
     Provider(name, "cloud", "openai-chat", f"https://{name}.example/v1", "http", Auth("none")) for name in "nsw"
@@ -121,6 +124,8 @@ class Moment:
 
     busy: dict[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
+    store: MemoryStore = field(default_factory=MemoryStore)
+    now: float = 0.0
 
     def holder(self, conversation: str) -> str | None:
         return None
@@ -130,6 +135,12 @@ class Moment:
 
     def credential(self, provider: str) -> bool:
         return provider not in self.unset
+
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        return bucket(value)
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        return self.store.peek(claims, self.now)
 
 
 moments = st.builds(

@@ -14,9 +14,11 @@ from engine.graph.nodes import (
     Balance,
     Fallback,
     Key,
+    Limit,
     Params,
     Price,
     Provider,
+    Rate,
     Reject,
     Route,
     RouteStep,
@@ -49,6 +51,7 @@ def to_data(graph: Graph, routes: tuple[Route, ...]) -> dict[str, Any]:
     }
     if everything:
         out["keys"] = {key.name: _key(graph, key) for key in sorted(graph.keys.values(), key=lambda key: key.name)}
+        out["limits"] = {name: _limit(graph, limit) for name, limit in graph.limits.all.items()}
         settings = {name: _url(value) for name, value in _fields(graph.settings).items()}
         state = graph.settings.state
         settings["state"] = {**_fields(state), "url": _url(state.url), "secret": _secret(state.secret)}
@@ -189,6 +192,7 @@ def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
             "header": auth.header,
             **{name: value for name in _AUTH if (value := getattr(auth, name)) is not None},
             "secret": _secret(auth.secret),
+            **({"others": [_secret(ref) for ref in auth.others]} if auth.others else {}),
             **{name: _secret(ref) for name in _AUTH_SECRETS if (ref := getattr(auth, name)) is not None},
         },
         "labels": _plain(provider.labels),
@@ -201,7 +205,20 @@ def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
             "paths": _plain(quirks.paths),
             "roles": _plain(quirks.roles),
         },
-        "limits": _plain(provider.limits),
+        "limits": [_rate(rate) for rate in provider.limits],
+    }
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    return {rate.unit: rate.limit} if rate.per is None else {rate.unit: rate.limit, "per": rate.per}
+
+
+def _limit(graph: Graph, limit: Limit) -> dict[str, Any]:
+    return {
+        "at": _at(graph, "limit", limit.name),
+        "each": limit.each,
+        "when": None if limit.when is None else describe(limit.when),
+        "limits": [_rate(rate) for rate in limit.rates],
     }
 
 

@@ -13,6 +13,7 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Limit,
     Provider,
     Reject,
     Retry,
@@ -26,6 +27,8 @@ from engine.graph import (
     Variant,
 )
 from engine.planner import Plan, Request, plan, targets_of
+from engine.state import Claim, MemoryStore, Refusal
+from engine.state.buckets import bucket
 
 EVERYTHING = "chat stream tools vision json_schema embeddings"
 
@@ -37,6 +40,8 @@ class Moment:
     busy: Mapping[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
     holders: Mapping[str, str] = field(default_factory=dict)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    now: float = 0.0
 
     def holder(self, conversation: str) -> str | None:
         return self.holders.get(conversation)
@@ -46,6 +51,12 @@ class Moment:
 
     def credential(self, provider: str) -> bool:
         return provider not in self.unset
+
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        return bucket(value)
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        return self.store.peek(claims, self.now)
 
 
 def target(id_: str, window: int | None = None, can: str = EVERYTHING) -> Target:
