@@ -49,7 +49,7 @@ def test_all_claims_or_none(redis: RedisServer, prefix: str) -> None:
             store.settle(second, {"t": 5})
             store.settle(second, {"t": 0})
             assert (await taken(store, both)).left == (7, 15, 0)
-            assert await take(store, (Claim("w", 10, 60.0, 11),)) == Refusal("w", float("inf"))
+            assert await take(store, (Claim("w", 10, 60.0, 11),)) == Refusal("w", float("inf"), 7)
 
     run(test)
 
