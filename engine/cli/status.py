@@ -122,7 +122,7 @@ def _shown(body: Mapping[str, Any]) -> str:
 
 
 def _processes(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [process for process in (body.get("state") or {}).get("processes") or () if isinstance(process, dict)]
+    return [process for process in (body.get("shared") or {}).get("processes") or () if isinstance(process, dict)]
 
 
 def _has_errors(body: Mapping[str, Any]) -> bool:
@@ -151,11 +151,11 @@ def _describe(body: Mapping[str, Any], color: bool) -> str:
 
 def _shared(body: Mapping[str, Any], color: bool) -> list[str]:
     """Whether the store of shared state is there, and which processes run something else."""
-    state = body.get("state") or {}
+    state = body.get("shared") or {}
     lines = []
     if state.get("state") == "away":
         away = paint("away", "red", color)
-        lines.append(f"state      {state.get('store')} is {away}: {state.get('reason')}")
+        lines.append(f"shared     {state.get('store')} is {away}: {state.get('reason')}")
     processes, mine = _processes(body), body["running"].get("fingerprint")
     others = [process for process in processes if process.get("fingerprint") != mine]
     if processes:

@@ -103,7 +103,7 @@ def test_killing_redis_loses_no_request_and_is_said(write_config: WriteConfig, r
     def kill_and_start() -> None:
         time.sleep(0.8)
         redis.kill()
-        wait_for(lambda: all(server.get("/api/v1/status").json()["state"]["state"] == "away" for server in servers))
+        wait_for(lambda: all(server.get("/api/v1/status").json()["shared"]["state"] == "away" for server in servers))
         time.sleep(0.5)
         redis.start()
 
@@ -116,7 +116,7 @@ def test_killing_redis_loses_no_request_and_is_said(write_config: WriteConfig, r
         assert load.statuses[200] > CLIENTS
         for server in servers:
             assert "each process counts its equal share of every limit" in server.stderr
-            assert server.get("/api/v1/status").json()["state"]["state"] == "connected"
+            assert server.get("/api/v1/status").json()["shared"]["state"] == "connected"
             assert "Traceback" not in server.stderr
 
 
@@ -148,8 +148,8 @@ def test_a_password_comes_from_a_secret_and_is_not_shown(
     state = {"store": "redis", "url": {"file": str(place)}}
     with Server(write_config(settings(state=state))) as server:
         status = server.get("/api/v1/status").json()
-        assert status["state"]["state"] == "connected"
-        assert len(status["state"]["processes"]) == 1
+        assert status["shared"]["state"] == "connected"
+        assert len(status["shared"]["processes"]) == 1
         shown = server.get("/api/v1/graph").text + server.get("/api/v1/status").text + server.stderr
         assert "horse" not in shown
         assert str(place) in shown

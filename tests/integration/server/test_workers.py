@@ -46,7 +46,7 @@ class Workers(Server):
         return httpx.get(self.url + path, timeout=PATIENCE, trust_env=False)
 
     def state(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.fresh("/api/v1/status").json()["state"]
+        found: dict[str, Any] = self.fresh("/api/v1/status").json()["shared"]
         return found
 
     def processes(self) -> dict[int, str]:

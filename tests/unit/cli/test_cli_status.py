@@ -129,7 +129,7 @@ def shared(*fingerprints: str, **state: object) -> dict[str, object]:
     """The answer of a server that runs the first graph and shares its state with processes that run the others."""
     processes = [{"host": "h", "pid": n, "fingerprint": fingerprint} for n, fingerprint in enumerate(fingerprints, 1)]
     running = {**RUNNING, "fingerprint": fingerprints[0]}
-    return {**CALM, "running": running, "state": {"store": "redis", "processes": processes, **state}}
+    return {**CALM, "running": running, "shared": {"store": "redis", "processes": processes, **state}}
 
 
 def test_processes_that_run_something_else_are_named(status: Callable[..., Result]) -> None:
@@ -141,7 +141,7 @@ def test_processes_that_run_something_else_are_named(status: Callable[..., Resul
 
 def test_a_store_that_is_away_is_said(status: Callable[..., Result]) -> None:
     with server((200, shared("aaaa1111", state="away", reason="no answer within 50 ms"))) as (url, _):
-        assert "state      redis is away: no answer within 50 ms" in status(url).output
+        assert "shared     redis is away: no answer within 50 ms" in status(url).output
 
 
 def test_wait_is_for_all_processes(status: Callable[..., Result]) -> None:
