@@ -15,9 +15,9 @@ from msgspec import Raw
 
 from engine.executor.attributes import request_of
 from engine.executor.intake import PATHS, BadRequestError, make_call
-from engine.graph import Graph, Key, Limit
+from engine.graph import Graph, Key, Limit, TargetStep
 from engine.planner import Request
-from engine.state import Claim, MemoryStore, Refusal
+from engine.state import Claim, Closure, MemoryStore, Refusal
 from engine.state.buckets import bucket
 
 from .terminal import Problem, nearest
@@ -48,6 +48,14 @@ class Neutral:
     def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
         """Nothing counts against any limit yet."""
         return MemoryStore().peek(claims, 0.0)
+
+    def closed(self, step: TargetStep, now: float) -> Closure | None:
+        """Nobody is passed over."""
+        return None
+
+    def share(self, target: str, now: float) -> float:
+        """Always 1."""
+        return 1.0
 
 
 def read_fields(file: str) -> Fields:

@@ -14,8 +14,6 @@ AVAILABLE_BALANCES = frozenset({"weighted", "hash", "least_busy"})
 INSTEAD: Mapping[str, str] = MappingProxyType(
     {
         "by": "use `by: least_busy`, `by: weighted` or `by: hash`",
-        "mirror": "write the mirror's `step` alone; requests are served by that step only",
-        "hedge": "use `fallback` with the same steps and a shorter `timeouts.first_token`",
         "holdout": "remove `holdout`, or add a split around this one whose first variant is the held-out step",
     }
 )

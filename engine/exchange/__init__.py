@@ -3,6 +3,7 @@
 from .call import Call
 from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Outcome, OutcomeClass, Rule
 from .shape import Shape
+from .trace import Trace, Tracing
 from .usage import Usage
 from .wire import Header, StreamDecoder, UncarriedError, Verdict, WireRequest
 
@@ -18,6 +19,8 @@ __all__ = [
     "Rule",
     "Shape",
     "StreamDecoder",
+    "Trace",
+    "Tracing",
     "UncarriedError",
     "Usage",
     "Verdict",

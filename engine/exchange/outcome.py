@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from .trace import Trace
 from .usage import Usage
 
 
@@ -120,6 +121,8 @@ class Attempt(msgspec.Struct, frozen=True):
     retry_after: float | None = None
     detail: str = ""
     usage: Usage | None = None
+    hedged: bool = False
+    """Whether it was begun beside another attempt, which was slow."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -127,7 +130,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
     ``usage`` is ``None`` where the upstream did not say: unknown, never zero. Times are seconds; ``started_at`` is Unix
     time. ``target`` is the last target attempted (``None`` if none was). ``fingerprint`` is the graph's, ``variants``
-    the (split, variant) pairs the request was assigned, ``dropped`` what the target could not carry.
+    the (split, variant) pairs the request was assigned, ``dropped`` what the target could not carry. ``added`` is the
+    gateway's own part of the time: from the request's arrival to its reply (of a stream: to the first output), without
+    the time in which an upstream was waited for. ``trace`` is its place in a trace, where requests are traced.
     """
 
     request_id: str
@@ -148,6 +153,8 @@ class Outcome(msgspec.Struct, frozen=True):
     code: str = ""
     variants: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
+    added: float = 0.0
+    trace: Trace | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain JSON values, as the access log prints it; no content, no secret."""

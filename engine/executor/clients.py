@@ -134,12 +134,14 @@ class ProviderClient:
 class LiveView:
     """The planner's view of the moment."""
 
-    __slots__ = ("_clients", "_state", "holder", "in_flight")
+    __slots__ = ("_clients", "_state", "closed", "holder", "in_flight", "share")
 
     def __init__(self, state: State, clients: Clients) -> None:
         self._state = state
         self.in_flight = state.in_flight
         self.holder = state.conversations.holder
+        self.closed = state.closed
+        self.share = state.share
         self._clients = clients
 
     def credential(self, provider: str) -> bool:

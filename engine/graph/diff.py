@@ -9,7 +9,8 @@ from typing import Any, Literal
 from .conditions import describe
 from .fingerprint import digest
 from .graph import Graph
-from .nodes import Auth, Key, Params, Price, Provider, Quirks, Rate, Route, SecretRef, Settings, StateStore, Target
+from .limits import Rate
+from .nodes import Auth, Key, Params, Price, Provider, Quirks, Route, SecretRef, Settings, StateStore, Target
 from .stepdiff import params_rows, step_changes
 from .words import HIDDEN, describe_rate, is_secret_name, public_url, shorten, show
 
@@ -201,6 +202,12 @@ def _settings_rows(graph: Graph, _: str) -> _Rows:
     state: StateStore = settings.state
     rows |= _fields(state, "state.")
     rows["state.secret"] = (_secret(state.secret), _secret(state.secret))
+    del rows["otlp"]
+    otlp = settings.otlp
+    if otlp is not None:
+        rows |= _fields(otlp, "otlp.")
+        del rows["otlp.headers"]
+        rows |= {f"otlp.headers.{name}": (_secret(ref), _secret(ref)) for name, ref in otlp.headers}
     return rows
 
 

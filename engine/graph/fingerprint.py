@@ -16,13 +16,28 @@ from types import MappingProxyType
 from typing import Any
 
 from .conditions import All, Any_, Test
-from .nodes import Key, Limit, Params, Provider, Quirks, Rate, Retry, Route, Settings, Split, Target, Timeouts
+from .limits import Limit, Rate
+from .nodes import (
+    Breaker,
+    Key,
+    Params,
+    Provider,
+    Quirks,
+    Retry,
+    Route,
+    Settings,
+    Split,
+    Target,
+    TargetStep,
+    Timeouts,
+)
 
 #: Fields that are not meaning: where something was written, and what follows from the other fields.
 _LEFT_OUT: Mapping[type, frozenset[str]] = {
     Limit: frozenset({"trusted"}),
     Rate: frozenset({"suffix"}),
     Route: frozenset({"reads", "targets", "digest"}),
+    TargetStep: frozenset({"circuit"}),
 }
 _POSITION = "path"
 
@@ -54,7 +69,7 @@ class Digester:
 
     def __init__(self) -> None:
         self._shared: dict[int, tuple[Any, bytes]] = {}
-        self._values: dict[Retry | Timeouts, bytes] = {}
+        self._values: dict[Retry | Timeouts | Breaker, bytes] = {}
         self._plans: dict[type, _Plan] = {}
         self._encoders: dict[type, Callable[[Any], bytes]] = {
             type(None): lambda _: b"N",
@@ -72,6 +87,7 @@ class Digester:
             Target: self._by_digest,
             Retry: self._by_value,
             Timeouts: self._by_value,
+            Breaker: self._by_value,
         }
 
     def canonical(self, value: Any) -> bytes:

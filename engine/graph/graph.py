@@ -9,8 +9,8 @@ from typing import Any
 
 from .fingerprint import Digester, digest_nodes, whole
 from .index import RouteIndex
-from .limits import LimitIndex
-from .nodes import EMPTY, Key, Limit, Provider, Route, Settings, Target
+from .limits import Limit, LimitIndex
+from .nodes import EMPTY, Key, Provider, Route, Settings, Target
 
 _NO_DOCUMENTS: Mapping[tuple[str, str], str] = MappingProxyType({})
 

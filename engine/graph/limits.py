@@ -1,13 +1,42 @@
-"""Which client limits apply to a request, found in time that does not depend on how many limits there are."""
+"""Limits: how much may be asked, and which of those on callers apply to a request, found without looking at all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from .conditions import All, Condition, Test, evaluate
-from .nodes import Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests or tokens in any window of ``per`` seconds; of ``concurrency``, whose ``per`` is ``None``, so
+    many requests at a time. ``suffix`` ends the keys it is counted under, so that a changed number keeps the count."""
+
+    unit: Literal["requests", "tokens", "concurrency"]
+    limit: int
+    per: float | None = None
+    suffix: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        window = "" if self.per is None else f"/{self.per:g}"
+        object.__setattr__(self, "suffix", f"/{self.unit}{window}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limit:
+    """What callers may use: for all that meet ``when`` together, or for each distinct value of the attribute ``each``.
+
+    ``trusted`` says that clients cannot choose that value: it is fixed by their key.
+    """
+
+    name: str
+    rates: tuple[Rate, ...]
+    each: str | None = None
+    when: Condition | None = None
+    trusted: bool = True
 
 
 class LimitIndex:

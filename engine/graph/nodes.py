@@ -15,6 +15,7 @@ from typing import Any, Literal
 from engine.exchange import OutcomeClass
 
 from .conditions import Condition
+from .limits import Rate
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -69,35 +70,6 @@ class Quirks:
     """Templates with ``{model}`` by kind of request, instead of the dialect's paths."""
     roles: Mapping[str, str] = field(default_factory=_empty)
     """Roles of messages to send under another name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """So many requests or tokens in any window of ``per`` seconds; of ``concurrency``, whose ``per`` is ``None``, so
-    many requests at a time. ``suffix`` ends the keys it is counted under, so that a changed number keeps the count."""
-
-    unit: Literal["requests", "tokens", "concurrency"]
-    limit: int
-    per: float | None = None
-    suffix: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        window = "" if self.per is None else f"/{self.per:g}"
-        object.__setattr__(self, "suffix", f"/{self.unit}{window}")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Limit:
-    """What callers may use: for all that meet ``when`` together, or for each distinct value of the attribute ``each``.
-
-    ``trusted`` says that clients cannot choose that value: it is fixed by their key.
-    """
-
-    name: str
-    rates: tuple[Rate, ...]
-    each: str | None = None
-    when: Condition | None = None
-    trusted: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,6 +149,34 @@ class Timeouts:
     total: float = 180.0
 
 
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When a failing target is left alone. Seconds and shares (0..1).
+
+    It opens when, of at least ``min_requests`` attempts in ``window``, a share of ``error_rate`` failed or of
+    ``slow_rate`` took longer than ``slow_longer_than``, or when ``consecutive`` attempts in a row failed.
+    """
+
+    window: float = 30.0
+    min_requests: int = 10
+    error_rate: float = 0.5
+    consecutive: int = 5
+    slow_longer_than: float | None = None
+    """To the first output of a stream, or to the whole of an answer that is not streamed; ``None``: nothing is slow."""
+    slow_rate: float = 0.5
+    open_for: float = 10.0
+    """How long it stays open at first; twice as long each time it opens again without having recovered."""
+    max_open_for: float = 300.0
+    probes: int = 1
+    """Attempts at a time that find out whether an open one has recovered."""
+    slow_start: float = 5.0
+    """After it closed, how long a balance takes to give it its whole share again."""
+    max_ejected: float = 1.0
+    """Share of the members of a balance that may be left out at a time because their breakers are open."""
+    when_all_open: Literal["least_bad", "reject"] = "least_bad"
+    """Whether it is tried, at a bounded rate, although it is open, where nobody else is left."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Params:
     """Request fields a step or policy overrides: ``set`` always wins, ``default`` only where the client is silent."""
@@ -197,6 +197,9 @@ class TargetStep:
     unsupported: Literal["drop", "error"] = "drop"
     path: str = ""
     """Where in the route's tree, for people: ``fallback[0].split(haiku-trial).control``."""
+    breaker: Breaker = Breaker()
+    circuit: str = ""
+    """The stable id of its circuit: the target's, and a digest of the breaker's rules and of where the target is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,7 +269,36 @@ class RouteStep:
     path: str = ""
 
 
-Step = TargetStep | Fallback | Split | Balance | Switch | Reject | RouteStep
+@dataclass(frozen=True, slots=True, eq=False)
+class Hedge:
+    """Steps in order; the next one is also started when the one before has given nothing for ``delay`` seconds.
+
+    The first that answers wins, the others are cancelled. ``extra`` is the share of the requests that come here that
+    may be sent to one more target so. Requests with tools fail over only, unless ``tools``.
+    """
+
+    steps: tuple["Step", ...]
+    delay: float
+    extra: float = 0.1
+    tools: bool = False
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mirror:
+    """``step`` serves; ``share`` (0..1) of the requests that it serves are copied to ``to``, whose answers nobody gets.
+
+    Requests with tools are not copied, unless ``tools``.
+    """
+
+    to: TargetStep
+    share: float
+    step: "Step"
+    tools: bool = False
+    path: str = ""
+
+
+Step = TargetStep | Fallback | Split | Balance | Switch | Hedge | Mirror | Reject | RouteStep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -322,6 +354,20 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class Otlp:
+    """A collector of OpenTelemetry; ``interval`` is seconds, ``sample`` a share, ``pass_to`` names of providers."""
+
+    endpoint: str
+    headers: tuple[tuple[str, "SecretRef"], ...] = ()
+    """(header, where its value is), sorted."""
+    traces: bool = True
+    metrics: bool = True
+    interval: float = 30.0
+    sample: float = 1.0
+    pass_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StateStore:
     """Where live facts are kept. ``url`` is an address without a password, ``secret`` the place of one that has it."""
 
@@ -355,6 +401,7 @@ class Settings:
     queue_length: int = 1000
     """Requests that may wait for one provider's limits, and for how many seconds at most."""
     queue_wait: float = 60.0
+    otlp: Otlp | None = None
     edits: Literal["files", "branch"] = "files"
     """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
     state: StateStore = field(default_factory=StateStore)

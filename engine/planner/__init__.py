@@ -1,13 +1,16 @@
 """The pure planner: every routing decision, and nothing else."""
 
-from .advance import advance, pass_over
+from .advance import advance, beside, pass_over
 from .limits import over_limit
-from .model import SKIP_REASONS, Candidate, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
-from .plan import assign, children, find_route, plan, targets_of
+from .model import SKIP_REASONS, Beside, Candidate, Closed, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
+from .plan import assign, find_route, plan
+from .tree import children, targets_of
 
 __all__ = [
     "SKIP_REASONS",
+    "Beside",
     "Candidate",
+    "Closed",
     "Exit",
     "Facts",
     "Go",
@@ -20,6 +23,7 @@ __all__ = [
     "Wait",
     "advance",
     "assign",
+    "beside",
     "children",
     "find_route",
     "over_limit",

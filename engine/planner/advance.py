@@ -14,8 +14,9 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
 
     Pure. A delay is in seconds, has full jitter from the request's seed, has the upstream's Retry-After as its
     floor, and always fits the deadline. After ``rate_limited`` the same target is tried again only as a last resort.
-    The deadline is the answer only where the request could otherwise have gone on; a ``reject`` step is no attempt, so
-    that it is reached also when all attempts are used up.
+    What a hedge has started already is gone on to before anything is retried. The deadline is the answer only where
+    the request could otherwise have gone on; a ``reject`` step is no attempt, so that it is reached also when all
+    attempts are used up.
     """
     step = plan.candidates[position].step
     if outcome is OutcomeClass.SERVED or plan.route is None or not isinstance(step, TargetStep):
@@ -24,6 +25,8 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
     if facts.remaining <= 0:
         return Stop(OutcomeClass.DEADLINE if rule.fail_over else outcome)
     onward = _onward(plan, position, outcome, facts)
+    if onward is not None and onward.position in facts.under_way:
+        return onward  # it costs nothing more
     if facts.attempts >= plan.route.retry.max_attempts:
         refuses = onward is not None and isinstance(plan.candidates[onward.position].step, Reject)
         return onward if onward is not None and refuses else Stop(outcome)
@@ -34,6 +37,26 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
         if delay < facts.remaining and (onward is None or delay <= step.retry.max):
             return Wait(delay)
     return onward if onward is not None else Stop(outcome)
+
+
+def beside(plan: Plan, position: int, facts: Facts, now: float) -> Go | None:
+    """What to start beside candidate ``position``, which has given nothing for its hedge's delay; ``None``: nothing.
+
+    Pure. ``facts.hedge_allowed`` says whether the hedge's share of extra requests has room. One that is closed, or too
+    small for what was exceeded already, is passed over; a step that refuses is nothing to race against.
+    """
+    hedge = plan.candidates[position].hedge
+    if hedge is None or plan.route is None or facts.remaining <= 0 or not facts.hedge_allowed:
+        return None
+    if facts.attempts >= plan.route.retry.max_attempts:
+        return None
+    for to in range(hedge.to, hedge.end):
+        step = plan.candidates[to].step
+        if isinstance(step, Reject):
+            return None
+        if _too_small(step, facts.larger_than) is None and facts.closed(step, now) is None:
+            return Go(to)
+    return None
 
 
 def pass_over(plan: Plan, position: int) -> Next:

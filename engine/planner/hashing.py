@@ -35,10 +35,3 @@ def ranked(members: Iterable[tuple[float, str, T]], *seed: str) -> list[T]:
     scored = [(-score(weight, *seed, name), name, value) for weight, name, value in members]
     scored.sort(key=lambda row: row[:2])
     return [value for _, _, value in scored]
-
-
-def text(value: object) -> str:
-    """An attribute's value as a key: a boolean as YAML and headers spell it, so that both mean the same key."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

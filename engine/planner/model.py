@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -10,10 +10,13 @@ from msgspec import Struct
 
 from engine.exchange import OutcomeClass
 from engine.graph import Limit, Reject, Route, TargetStep
-from engine.state import Claim, Refusal
+from engine.state import Claim, Closure, Refusal
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _CHAT = frozenset({"chat"})
+
+Closed = Callable[[TargetStep, float], Closure | None]
+"""Whether this use of a target is to be passed over at this moment (Unix seconds), and why."""
 
 
 class Request(Struct):
@@ -78,6 +81,12 @@ class View(Protocol):
     def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
         """Whether these client limits have no room for the claims at this moment, and until when."""
 
+    def closed(self, step: TargetStep, now: float) -> Closure | None:
+        """Why this use of a target is to be passed over while another can serve, ``None`` if it is not."""
+
+    def share(self, target: str, now: float) -> float:
+        """What a balance gives this target of its share, above 0 and up to 1: less while it is new to traffic."""
+
 
 class Skip(Struct, frozen=True):
     """A target of the route that is not attempted, and why: ``reason`` is one of :data:`SKIP_REASONS`."""
@@ -93,11 +102,14 @@ SKIP_REASONS = (
     "capability",  # it cannot do what the request needs
     "conversation",  # another target keeps the conversation that the request goes on with
     "context",  # the request does not fit into its context window
-    "credential",  # its provider's secret is not set
-    "limit",  # what may be asked of it, or by this caller, is used up for now
+    "credential",  # its provider's secret is not set, or the provider refuses it
+    "breaker",  # it failed too often of late
+    "held",  # it asked to be left alone for a while
+    "limit",  # what may be sent to it, or asked by this caller, is used up for now
     "no_fallback",  # the client forbade failover
     "not_assigned",  # it stands in another variant of a split
     "not_selected",  # it stands in another case of a switch
+    "not_mirrored",  # it gets copies of requests, and none of this one
     "rejected",  # it stands behind a reject step
 )
 
@@ -109,14 +121,29 @@ class Exit(Struct, frozen=True):
     to: int
 
 
+class Beside(Struct, frozen=True):
+    """When a candidate has given nothing for ``delay`` seconds, start the first of those from ``to`` to before ``end``
+    that may serve beside it. ``extra`` is the share of the requests of hedge ``name`` that may be sent once more so.
+    """
+
+    to: int
+    end: int
+    delay: float
+    extra: float
+    name: str
+
+
 class Candidate(Struct, frozen=True):
     """One entry of a plan: a target to attempt, or a ``reject`` step that ends the request when it is reached.
 
-    ``exits`` is its row of the jump table, innermost ``fallback`` first; a class in no exit stops.
+    ``exits`` is its row of the jump table, innermost ``fallback`` first; a class in no exit stops. ``hedge`` says what
+    else is started when it is slow. If it serves, a copy of the request is sent to each target in ``mirrors``.
     """
 
     step: TargetStep | Reject
     exits: tuple[Exit, ...] = ()
+    hedge: Beside | None = None
+    mirrors: tuple[TargetStep, ...] = ()
 
 
 class Plan(Struct, frozen=True):
@@ -147,6 +174,11 @@ class Plan(Struct, frozen=True):
         """The ids of the targets in the order they are tried if each fails over."""
         return tuple(c.step.target.id for c in self.candidates if isinstance(c.step, TargetStep))
 
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """The ids of the targets that a copy of the request is sent to, if what their mirrors stand before serves."""
+        return tuple(dict.fromkeys(to.target.id for c in self.candidates for to in c.mirrors))
+
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain JSON values; ``after`` is a candidate's jump table (class -> where to go; absent: stop)."""
         names = [_name(c) for c in self.candidates]
@@ -156,7 +188,12 @@ class Plan(Struct, frozen=True):
             for way in candidate.exits:
                 for cls in sorted(way.on):
                     after.setdefault(cls.value, names[way.to])
-            rows.append({"target": name, "path": candidate.step.path, "after": after})
+            row: dict[str, Any] = {"target": name, "path": candidate.step.path, "after": after}
+            if (hedge := candidate.hedge) is not None:
+                row["hedge"] = {"target": names[hedge.to], "delay": hedge.delay, "extra": hedge.extra}
+            if candidate.mirrors:
+                row["mirrors"] = [to.target.id for to in candidate.mirrors]
+            rows.append(row)
         return {
             "route": self.route.name if self.route else None,
             "graph": self.fingerprint,
@@ -186,20 +223,30 @@ def _name(candidate: Candidate) -> str:
     return candidate.step.target.id if isinstance(candidate.step, TargetStep) else "reject"
 
 
+def nobody_closed(step: TargetStep, now: float) -> Closure | None:
+    """Every target may be tried."""
+    return None
+
+
 class Facts(Struct):
     """What ``advance`` must know of the request's progress; the caller keeps it up to date.
 
     ``remaining`` is seconds to the request's deadline, ``attempts`` how many were made in all, ``tries`` how many of
-    the current target in a row, ``retry_allowed`` whether the route's retry budget has room, ``retry_after`` what the
-    upstream asked for in seconds, ``larger_than`` the largest context window that was exceeded so far (0: none).
+    the current target in a row, ``retry_allowed`` whether the route's retry budget has room, ``hedge_allowed`` whether
+    the hedge's own has, ``retry_after`` what the upstream asked for in seconds, ``larger_than`` the largest context
+    window that was exceeded so far (0: none), ``under_way`` the candidates that are attempted beside the one that
+    ended. ``closed`` tells of the moment who is to be passed over; nobody, unless it is given.
     """
 
     remaining: float
     attempts: int = 0
     tries: int = 0
     retry_allowed: bool = True
+    hedge_allowed: bool = True
     retry_after: float | None = None
     larger_than: int = 0
+    under_way: tuple[int, ...] = ()
+    closed: Closed = nobody_closed
 
 
 class Wait(Struct, frozen=True):

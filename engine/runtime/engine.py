@@ -35,6 +35,7 @@ from .shared import Shared
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
 from .startup import start
+from .telemetry import Telemetry, require
 from .watch import Sight, Watcher, look
 
 _encode = msgspec.json.Encoder().encode
@@ -69,11 +70,12 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._entered = False
         self.state = State()
-        self.executor = Executor(self.state, Observers(observers))
         self.shared = Shared(self.state, os.environ if environ is None else environ)
-        self._live = Live(self._prepare, self._retain)
+        self._live = Live(self._prepare, self._went_live)
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
+        self.telemetry = Telemetry(self.state, self._live, self._reloader)
+        self.executor = Executor(self.state, Observers([self.telemetry.observe, *observers]))
 
     @classmethod
     def open(
@@ -117,6 +119,7 @@ class Engine:
         except BaseException:
             self._reloader.close()
             raise
+        self.telemetry.start()
         if self._watch:
             watcher = Watcher(self._source.folders, self._look, self._reloader.changed, self._poll_seconds)
             self._tasks = [
@@ -142,6 +145,7 @@ class Engine:
             await asyncio.wait(tasks)
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
+        await self.telemetry.stop()
         await self.shared.aclose()
         self._reloader.close()
 
@@ -301,6 +305,10 @@ class Engine:
             "unchanged": counts.unchanged,
         }
 
+    async def metrics(self, accept: str | None = None) -> tuple[str, bytes]:
+        """Content type and body for Prometheus: text, or OpenMetrics where the header ``accept`` asks for it."""
+        return await self.telemetry.expose(accept)
+
     async def reload(self) -> tuple[Diagnostic, ...]:
         """Look at the files now, whether watched or not. Returns why they are not live; nothing if they are."""
         return await self._reloader.reload(force=True)
@@ -319,12 +327,15 @@ class Engine:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _prepare(self, graph: Graph, previous: Clients | None) -> Clients:
+        require(graph.settings)
         environ = os.environ if self._environ is None else self._environ
         return Clients.prepare(graph, environ, previous, transport=self._transport)
 
-    def _retain(self, graph: Graph) -> None:
+    def _went_live(self, graph: Graph) -> None:
         self.state.retain(graph)
         self.shared.follow(graph)
+        self.telemetry.follow(self._live.current, os.environ if self._environ is None else self._environ)
+        self.executor.tracing = self.telemetry.tracing
 
     def _poll_seconds(self) -> float:
         return self.graph.settings.reload_poll

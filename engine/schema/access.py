@@ -8,15 +8,18 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from .common import (
+    ENV_PATTERN,
     SHA256_PATTERN,
     SIZE_PATTERN,
     Date,
     Duration,
     Glob,
+    HeaderName,
     HeaderValue,
     Model,
     Name,
     Opt,
+    Percent,
     PositiveDuration,
     Secret,
     Text,
@@ -114,10 +117,47 @@ class Upstream(Model):
     ca_file: Opt[Text] = Field(default=None, description="PEM file of certificates to trust besides the system's.")
 
 
+class HeaderSecret(Model):
+    """Where a header's value is found: exactly one of an environment variable or a file."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    env: Opt[Annotated[str, Field(pattern=ENV_PATTERN, max_length=200)]] = Field(
+        default=None, description="Name of an environment variable that holds the value.", examples=["OTLP_TOKEN"]
+    )
+    file: Opt[Text] = Field(default=None, description="Path of a file that holds the value.")
+
+    def model_post_init(self, context: Any) -> None:
+        if (self.env is None) == (self.file is None):
+            raise PydanticCustomError("header_secret", "exactly one of env and file is needed")
+
+
+class Otlp(Model):
+    """A collector of OpenTelemetry that traces and metrics are sent to, by OTLP over HTTP."""
+
+    endpoint: Url = Field(
+        description="Its address; `/v1/traces` and `/v1/metrics` are added.", examples=["http://localhost:4318"]
+    )
+    headers: dict[HeaderName, HeaderSecret] = Field(
+        default={}, description="Headers sent with it, by where their values are.", examples=[{}]
+    )
+    traces: bool = Field(default=True, description="Whether spans of requests and attempts are sent.")
+    metrics: bool = Field(default=True, description="Whether metrics are sent; `/metrics` shows the same.")
+    interval: Opt[PositiveDuration] = Field(default=None, description="How often metrics are sent; 30s by default.")
+    sample: Opt[Percent] = Field(
+        default=None,
+        description="Share of requests that are traced where the caller's `traceparent` does not say; 100% by default.",
+    )
+    pass_to: list[Glob] = Field(
+        default=[], description="Names or globs of the providers that `traceparent` is passed on to; none by default."
+    )
+
+
 class Telemetry(Model):
     """What is told about requests; never their content."""
 
     access_log: Opt[bool] = Field(default=None, description="One JSON line a request; true by default.")
+    otlp: Opt[Otlp] = Field(default=None, description="Where traces and metrics are sent; nowhere by default.")
 
 
 def _address(value: Any) -> str:

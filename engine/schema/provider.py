@@ -31,7 +31,6 @@ from .common import (
 from .rates import Rate
 
 Surface = Literal["chat", "completions", "embeddings", "rerank", "images", "audio", "moderations"]
-Feature = Literal["stream", "tools", "vision", "json_schema", "logprobs", "reasoning"]
 Capability = Literal[
     "chat", "completions", "embeddings", "rerank", "images", "audio", "moderations",
     "stream", "tools", "vision", "json_schema", "logprobs", "reasoning",

@@ -1,8 +1,9 @@
 """Live facts, keyed by stable ids; they outlive graphs."""
 
-from .closure import Closure
+from .closure import Closure, Reason
 from .conversations import Conversations
 from .health import Health
+from .hedge_budget import HedgeBudget
 from .retry_budget import RetryBudget
 from .state import State
 from .store import Claim, Grant, MemoryStore, Refusal, Store
@@ -13,7 +14,9 @@ __all__ = [
     "Conversations",
     "Grant",
     "Health",
+    "HedgeBudget",
     "MemoryStore",
+    "Reason",
     "Refusal",
     "RetryBudget",
     "State",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from engine.exchange import FAIL_OVER, OutcomeClass
 from engine.graph import Balance, Fallback, Reject, RouteStep, Split, Step, Switch, TargetStep, evaluate
 from engine.planner import Request, assign
-from engine.planner.plan import _Walk, unfit
+from engine.planner.balance import ordered
+from engine.planner.plan import unfit
 
 from .planner_strategies import Fate, Moment
 
@@ -37,7 +38,7 @@ class _Run:
         if isinstance(step, Fallback):
             return self.in_turn(step.steps, step.on)
         if isinstance(step, Balance):
-            return self.in_turn(tuple(_Walk(self.asked, self.moment)._balanced(step)), FAIL_OVER)
+            return self.in_turn(tuple(ordered(step, self.asked, self.moment)), FAIL_OVER)
         if isinstance(step, Split):
             chosen = assign(step, self.asked)
             return self.step(next(v.step for v in step.variants if v.name == chosen))

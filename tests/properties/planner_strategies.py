@@ -36,7 +36,7 @@ from engine.graph import (
     Variant,
 )
 from engine.planner import Facts, Go, Plan, Request, Wait, advance, targets_of
-from engine.state import Claim, MemoryStore, Refusal
+from engine.state import Claim, Closure, MemoryStore, Refusal
 from engine.state.buckets import bucket
 
 PROVIDERS = [
@@ -126,6 +126,7 @@ class Moment:
     unset: frozenset[str] = frozenset()
     store: MemoryStore = field(default_factory=MemoryStore)
     now: float = 0.0
+    shut: dict[str, Closure] = field(default_factory=dict)
 
     def holder(self, conversation: str) -> str | None:
         return None
@@ -141,6 +142,12 @@ class Moment:
 
     def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
         return self.store.peek(claims, self.now)
+
+    def closed(self, step: TargetStep, now: float) -> Closure | None:
+        return self.shut.get(step.target.id)
+
+    def share(self, target: str, now: float) -> float:
+        return 1.0
 
 
 moments = st.builds(

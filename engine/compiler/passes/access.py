@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from engine.graph import Issuer, Key, Settings, StateStore
+from engine.graph import Issuer, Key, Otlp, SecretRef, Settings, StateStore
 from engine.graph.globs import is_glob, matcher
 from engine.schema import SettingsDoc, StateDoc, TokenIssuer, parse_size
-from engine.units import parse_duration
+from engine.units import parse_duration, parse_percent
 
 from .. import references
 from ..work import Owner, Work
@@ -68,11 +68,45 @@ def _settings(work: Work) -> None:
     for i, issuer in enumerate(model.clients.tokens):
         for j, pattern in enumerate(issuer.routes or ()):
             _check_route(work, pattern, ("settings", first), ("clients", "tokens", i, "routes", j))
-    work.settings = (first, _lower(model))
+    work.settings = (first, _lower(model, _otlp(work, first, model)))
     _not_yet(work, model)
 
 
-def _lower(model: SettingsDoc) -> Settings:
+def _otlp(work: Work, name: str, model: SettingsDoc) -> Otlp | None:
+    declared = model.telemetry.otlp
+    if declared is None:
+        return None
+    chosen: set[str] = set()
+    for i, pattern in enumerate(declared.pass_to):
+        path = ("telemetry", "otlp", "pass_to", i)
+        if is_glob(pattern):
+            found = set(filter(matcher(pattern), work.providers))
+            if not found:
+                references.nothing(work, "provider", pattern, ("settings", name), path)
+            chosen |= found
+        elif pattern in work.providers:
+            chosen.add(pattern)
+        else:
+            references.unknown(work, "provider", pattern, ("settings", name), path)
+    headers = {
+        header.lower(): SecretRef("env", at.env) if at.env else SecretRef("file", at.file or "")
+        for header, at in declared.headers.items()
+    }
+    values: dict[str, Any] = {
+        "interval": None if declared.interval is None else parse_duration(declared.interval),
+        "sample": None if declared.sample is None else parse_percent(declared.sample),
+    }
+    return Otlp(
+        declared.endpoint.rstrip("/"),
+        tuple(sorted(headers.items())),
+        declared.traces,
+        declared.metrics,
+        pass_to=tuple(sorted(chosen)),
+        **{key: value for key, value in values.items() if value is not None},
+    )
+
+
+def _lower(model: SettingsDoc, otlp: Otlp | None) -> Settings:
     listen, limits, reload = model.listen, model.limits, model.reload
     values: dict[str, Any] = {
         "host": listen.host,
@@ -88,6 +122,7 @@ def _lower(model: SettingsDoc) -> Settings:
         "proxy": model.upstream.proxy,
         "ca_file": model.upstream.ca_file,
         "access_log": model.telemetry.access_log,
+        "otlp": otlp,
         "edits": model.management.edits,
         "state": _state(model.state),
         "issuers": tuple(_issuer(issuer) for issuer in sorted(model.clients.tokens, key=lambda issuer: issuer.name)),

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
 from engine.graph.conditions import All, Any_, Condition, Test, describe
 from engine.graph.graph import Graph
+from engine.graph.limits import Limit, Rate
 from engine.graph.nodes import (
     Balance,
     Fallback,
+    Hedge,
     Key,
-    Limit,
+    Mirror,
     Params,
     Price,
     Provider,
-    Rate,
     Reject,
     Route,
     RouteStep,
@@ -80,7 +81,9 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Decimal):
         return format(value, "f")
-    return value
+    if isinstance(value, SecretRef):
+        return _secret(value)
+    return _fields(value) if is_dataclass(value) else value
 
 
 def _url(value: Any) -> Any:
@@ -118,7 +121,8 @@ def _test(condition: Condition) -> dict[str, Any]:
 def _step(step: Step) -> dict[str, Any]:
     if isinstance(step, TargetStep):
         out: dict[str, Any] = {"target": step.target.id, "params": _params(step.params)}
-        out |= {"retry": _fields(step.retry), "timeouts": _fields(step.timeouts), "unsupported": step.unsupported}
+        out |= {"retry": _fields(step.retry), "timeouts": _fields(step.timeouts)}
+        out |= {"breaker": _fields(step.breaker), "unsupported": step.unsupported}
     elif isinstance(step, Fallback):
         out = {"fallback": {"on": sorted(step.on), "steps": [_step(s) for s in step.steps]}}
     elif isinstance(step, Split):
@@ -130,6 +134,12 @@ def _step(step: Step) -> dict[str, Any]:
     elif isinstance(step, Switch):
         cases = [{"when": _condition(condition), "step": _step(s)} for condition, s in step.cases]
         out = {"switch": {"cases": cases, "default": _step(step.default) if step.default else None}}
+    elif isinstance(step, Hedge):
+        steps = [_step(s) for s in step.steps]
+        out = {"hedge": {"delay": step.delay, "extra": step.extra, "tools": step.tools, "steps": steps}}
+    elif isinstance(step, Mirror):
+        copies = {"to": _step(step.to), "share": step.share, "tools": step.tools}
+        out = {"mirror": {**copies, "step": _step(step.step)}}
     elif isinstance(step, Reject):
         out = {"reject": {"status": step.status, "message": step.message}}
     else:

@@ -27,7 +27,7 @@ from engine.graph import (
     Variant,
 )
 from engine.planner import Plan, Request, plan, targets_of
-from engine.state import Claim, MemoryStore, Refusal
+from engine.state import Claim, Closure, MemoryStore, Refusal
 from engine.state.buckets import bucket
 
 EVERYTHING = "chat stream tools vision json_schema embeddings"
@@ -39,6 +39,7 @@ class Moment:
 
     busy: Mapping[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
+    shut: Mapping[str, Closure] = field(default_factory=dict)
     holders: Mapping[str, str] = field(default_factory=dict)
     store: MemoryStore = field(default_factory=MemoryStore)
     now: float = 0.0
@@ -57,6 +58,12 @@ class Moment:
 
     def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
         return self.store.peek(claims, self.now)
+
+    def closed(self, step: TargetStep, now: float) -> Closure | None:
+        return self.shut.get(step.target.id)
+
+    def share(self, target: str, now: float) -> float:
+        return 1.0
 
 
 def target(id_: str, window: int | None = None, can: str = EVERYTHING) -> Target:
