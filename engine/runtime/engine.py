@@ -291,7 +291,7 @@ class Engine:
             },
             "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
-            "state": self.shared.status(),
+            "shared": self.shared.status(),
         }
 
     @property
