@@ -15,8 +15,9 @@ from msgspec import Raw
 
 from engine.executor.attributes import request_of
 from engine.executor.intake import PATHS, BadRequestError, make_call
-from engine.graph import Graph, Key
+from engine.graph import Graph, Key, TargetStep
 from engine.planner import Request
+from engine.state import Closure
 
 from .terminal import Problem, nearest
 
@@ -38,6 +39,14 @@ class Neutral:
     def holder(self, conversation: str) -> str | None:
         """Nobody is known to keep anything."""
         return None
+
+    def closed(self, step: TargetStep, now: float) -> Closure | None:
+        """Nobody is passed over."""
+        return None
+
+    def share(self, target: str, now: float) -> float:
+        """Always 1."""
+        return 1.0
 
 
 def read_fields(file: str) -> Fields:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.graph import Params, Retry, Target, Timeouts
+from engine.graph import Breaker, Params, Retry, Target, Timeouts, digest
 
 from .blueprint import JsonPairs, UseTarget
 
@@ -24,6 +24,20 @@ RETRY_FIELDS = {
     "retry.per_target": "per_target",
     "retry.backoff.initial": "initial",
     "retry.backoff.max": "max",
+}
+BREAKER_FIELDS = {
+    "breaker.window": "window",
+    "breaker.min_requests": "min_requests",
+    "breaker.error_rate": "error_rate",
+    "breaker.consecutive": "consecutive",
+    "breaker.slow.longer_than": "slow_longer_than",
+    "breaker.slow.rate": "slow_rate",
+    "breaker.open_for": "open_for",
+    "breaker.max_open_for": "max_open_for",
+    "breaker.probes": "probes",
+    "breaker.slow_start": "slow_start",
+    "breaker.max_ejected": "max_ejected",
+    "breaker.when_all_open": "when_all_open",
 }
 TIMEOUT_FIELDS = {f"timeouts.{name}": name for name in ("connect", "first_token", "idle", "attempt")}
 
@@ -49,6 +63,7 @@ NESTING = (
     ("timeouts.attempt", "timeouts.total"),
     ("retry.per_target", "retry.max_attempts"),
     ("retry.backoff.initial", "retry.backoff.max"),
+    ("breaker.open_for", "breaker.max_open_for"),
 )
 
 
@@ -68,6 +83,7 @@ class Resolved:
 
     retry: Retry
     timeouts: Timeouts
+    breaker: Breaker
     unsupported: Any
     set: JsonPairs
     default: JsonPairs
@@ -84,6 +100,7 @@ class PolicyBook:
     targets: dict[str, Layer] = field(default_factory=dict)
     _wide: dict[Layer, Fields] = field(default_factory=dict)
     _resolved: dict[Any, Resolved] = field(default_factory=dict)
+    _circuits: dict[tuple[Any, ...], str] = field(default_factory=dict)
 
     def signature(self, route: str, targets: Iterable[Target]) -> Any:
         """A value that is equal as long as the policies say the same about this route and these targets."""
@@ -123,6 +140,15 @@ class PolicyBook:
             known = self._resolved[key] = self._merge(fields, longest)
         return known
 
+    def circuit(self, target: Target, breaker: Breaker) -> str:
+        """The id of the circuit of a target under these rules: what was learnt of it is kept as long as both stay."""
+        provider = target.provider
+        key = (target.id, breaker, provider.base_url, provider.transport, provider.command, target.model)
+        known = self._circuits.get(key)
+        if known is None:
+            known = self._circuits[key] = f"{target.id}#{digest(key)[:8]}"
+        return known
+
     def _merge(self, fields: Fields, longest: int) -> Resolved:
         def value(name: str, default: Any) -> Any:
             said = fields.get(name)
@@ -138,9 +164,12 @@ class PolicyBook:
             total=value("timeouts.total", limits.total),
             **{name: value(path, getattr(limits, name)) for path, name in TIMEOUT_FIELDS.items()},
         )
+        usual = Breaker()
+        breaker = Breaker(**{name: value(path, getattr(usual, name)) for path, name in BREAKER_FIELDS.items()})
         return Resolved(
             retry,
             timeouts,
+            breaker,
             value("params.unsupported", "drop"),
             _params(fields, "params.set."),
             _params(fields, "params.default."),

@@ -87,7 +87,14 @@ class Lowering:
         if resolved.misfits:
             self.misfits.append((use, resolved))
         leaf = TargetStep(
-            target, params_of(resolved, use), resolved.retry, resolved.timeouts, resolved.unsupported, where
+            target,
+            params_of(resolved, use),
+            resolved.retry,
+            resolved.timeouts,
+            resolved.unsupported,
+            where,
+            resolved.breaker,
+            self.book.circuit(target, resolved.breaker),
         )
         self.leaves.append(leaf)
         return leaf

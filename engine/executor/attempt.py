@@ -136,7 +136,7 @@ async def plain_attempt(
         verdict = client.dialect.classify(answer.status, answer.header, answer.body, run.now())
     if verdict.outcome_class is not OutcomeClass.SERVED:
         verdict = without_secrets(verdict, client, run)
-    run.record(step, verdict, began, answer.status)
+    run.record(step, verdict, began, answer.status, header=answer.header)
     if verdict.outcome_class is not OutcomeClass.SERVED:
         return verdict
     if verdict.conversation:

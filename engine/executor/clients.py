@@ -133,11 +133,13 @@ class ProviderClient:
 class LiveView:
     """The planner's view of the moment."""
 
-    __slots__ = ("_clients", "holder", "in_flight")
+    __slots__ = ("_clients", "closed", "holder", "in_flight", "share")
 
     def __init__(self, state: State, clients: Clients) -> None:
         self.in_flight = state.in_flight
         self.holder = state.conversations.holder
+        self.closed = state.closed
+        self.share = state.share
         self._clients = clients
 
     def credential(self, provider: str) -> bool:

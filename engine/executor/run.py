@@ -9,7 +9,18 @@ import time
 from collections.abc import Awaitable, Callable
 
 from engine.dialects import COUNT_TOKENS
-from engine.exchange import RULES, Attempt, Call, Outcome, OutcomeClass, Tracing, UncarriedError, Usage, Verdict
+from engine.exchange import (
+    RULES,
+    Attempt,
+    Call,
+    Header,
+    Outcome,
+    OutcomeClass,
+    Tracing,
+    UncarriedError,
+    Usage,
+    Verdict,
+)
 from engine.graph import Graph, Reject, Route, TargetStep
 from engine.planner import Facts, Go, Plan, Wait, advance, pass_over, plan
 from engine.state import State
@@ -103,7 +114,7 @@ class Run(Watched):
 
     async def _attempt_all(self, plan: Plan, route: Route) -> Reply | StreamReply:
         """Attempt candidates as ``advance`` says, until one serves or the request ends otherwise."""
-        facts = Facts(0.0)
+        facts = Facts(0.0, closed=self.state.closed)
         budget = self.state.retry_budget(route.name)
         budget.request(self.started)
         position = 0
@@ -131,7 +142,7 @@ class Run(Watched):
             facts.retry_allowed = budget.allows(route.retry.budget, moment)
             if result.outcome_class is OutcomeClass.CONTEXT_EXCEEDED:
                 facts.larger_than = max(facts.larger_than, step.target.context_window or 0)
-            following = advance(plan, position, result.outcome_class, facts, moment)
+            following = advance(plan, position, result.outcome_class, facts, self.now())
             if isinstance(following, Go):
                 position = following.position
                 facts.tries = 0
@@ -213,14 +224,15 @@ class Run(Watched):
         status: int | None,
         first_token: float | None = None,
         usage: Usage | None = None,
+        header: Header | None = None,
     ) -> None:
-        """Keep the record of an attempt that ended just now.
+        """Keep the record of an attempt that ended just now, and let the live facts learn of it.
 
         An upstream that complains of the request may quote it: those words are for the client, not for records.
         """
         ended = self.clock()
-        health = self.state.health(step.target.provider.name)
-        health.note(verdict.outcome_class, self.started_at + ended - self.started)
+        unix = self.started_at - self.started
+        self.state.note(step, verdict, began + unix, ended + unix, first_token, header)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:
             detail = verdict.code

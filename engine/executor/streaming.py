@@ -67,7 +67,8 @@ async def stream_attempt(
                 await answer.close()
     if isinstance(started, Verdict) or answer is None:
         verdict = without_secrets(started, client, run) if isinstance(started, Verdict) else NO_CREDENTIAL
-        run.record(step, verdict, began, answer.status if answer is not None else None)
+        status, header = (answer.status, answer.header) if answer is not None else (None, None)
+        run.record(step, verdict, began, status, header=header)
         return verdict
     decoder, first = started
     pieces = StreamPieces(run, client, step, answer, decoder, first, began)
@@ -246,7 +247,8 @@ class StreamPieces:
             usage = self._decoder.usage
             if failure is None and self._decoder.conversation:
                 run.state.conversations.keep(self._decoder.conversation, self._step.target.id)
-            run.record(self._step, verdict, self._began, self._answer.status, self._first_token, usage)
+            answer = self._answer
+            run.record(self._step, verdict, self._began, answer.status, self._first_token, usage, answer.header)
             first = self._began - run.started + self._first_token
             code = RULES[outcome].code
             self.outcome = run.finish(outcome, 200, code=code, first_token=first)

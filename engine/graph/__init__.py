@@ -9,6 +9,7 @@ from .index import RouteIndex
 from .nodes import (
     Auth,
     Balance,
+    Breaker,
     Fallback,
     Issuer,
     Key,
@@ -40,6 +41,7 @@ __all__ = [
     "Any_",
     "Auth",
     "Balance",
+    "Breaker",
     "Change",
     "Condition",
     "Digester",

@@ -186,6 +186,12 @@ def _settings_rows(graph: Graph, _: str) -> _Rows:
     state: StateStore = settings.state
     rows |= _fields(state, "state.")
     rows["state.secret"] = (_secret(state.secret), _secret(state.secret))
+    del rows["otlp"]
+    otlp = settings.otlp
+    if otlp is not None:
+        rows |= _fields(otlp, "otlp.")
+        del rows["otlp.headers"]
+        rows |= {f"otlp.headers.{name}": (_secret(ref), _secret(ref)) for name, ref in otlp.headers}
     return rows
 
 

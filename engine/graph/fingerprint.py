@@ -15,10 +15,13 @@ from hashlib import blake2b
 from typing import Any
 
 from .conditions import All, Any_, Test
-from .nodes import Key, Params, Provider, Quirks, Retry, Route, Settings, Split, Target, Timeouts
+from .nodes import Breaker, Key, Params, Provider, Quirks, Retry, Route, Settings, Split, Target, TargetStep, Timeouts
 
 #: Fields that are not meaning: where something was written, and what follows from the other fields.
-_LEFT_OUT: Mapping[type, frozenset[str]] = {Route: frozenset({"reads", "targets", "digest"})}
+_LEFT_OUT: Mapping[type, frozenset[str]] = {
+    Route: frozenset({"reads", "targets", "digest"}),
+    TargetStep: frozenset({"circuit"}),
+}
 _POSITION = "path"
 
 #: Tuples that were mappings or sets in YAML: their order means nothing.
@@ -48,7 +51,7 @@ class Digester:
 
     def __init__(self) -> None:
         self._shared: dict[int, tuple[Any, bytes]] = {}
-        self._values: dict[Retry | Timeouts, bytes] = {}
+        self._values: dict[Retry | Timeouts | Breaker, bytes] = {}
         self._plans: dict[type, _Plan] = {}
         self._encoders: dict[type, Callable[[Any], bytes]] = {
             type(None): lambda _: b"N",
@@ -66,6 +69,7 @@ class Digester:
             Target: self._by_digest,
             Retry: self._by_value,
             Timeouts: self._by_value,
+            Breaker: self._by_value,
         }
 
     def canonical(self, value: Any) -> bytes:

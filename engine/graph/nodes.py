@@ -146,6 +146,34 @@ class Timeouts:
     total: float = 180.0
 
 
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When a failing target is left alone. Seconds and shares (0..1).
+
+    It opens when, of at least ``min_requests`` attempts in ``window``, a share of ``error_rate`` failed or of
+    ``slow_rate`` took longer than ``slow_longer_than``, or when ``consecutive`` attempts in a row failed.
+    """
+
+    window: float = 30.0
+    min_requests: int = 10
+    error_rate: float = 0.5
+    consecutive: int = 5
+    slow_longer_than: float | None = None
+    """To the first output of a stream, or to the whole of an answer that is not streamed; ``None``: nothing is slow."""
+    slow_rate: float = 0.5
+    open_for: float = 10.0
+    """How long it stays open at first; twice as long each time it opens again without having recovered."""
+    max_open_for: float = 300.0
+    probes: int = 1
+    """Attempts at a time that find out whether an open one has recovered."""
+    slow_start: float = 5.0
+    """After it closed, how long a balance takes to give it its whole share again."""
+    max_ejected: float = 1.0
+    """Share of the members of a balance that may be left out at a time because their breakers are open."""
+    when_all_open: Literal["least_bad", "reject"] = "least_bad"
+    """Whether it is tried, at a bounded rate, although it is open, where nobody else is left."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Params:
     """Request fields a step or policy overrides: ``set`` always wins, ``default`` only where the client is silent."""
@@ -166,6 +194,9 @@ class TargetStep:
     unsupported: Literal["drop", "error"] = "drop"
     path: str = ""
     """Where in the route's tree, for people: ``fallback[0].split(haiku-trial).control``."""
+    breaker: Breaker = Breaker()
+    circuit: str = ""
+    """The stable id of its circuit: the target's, and a digest of the breaker's rules and of where the target is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

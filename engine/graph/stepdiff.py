@@ -66,7 +66,7 @@ def _target(old: TargetStep, new: TargetStep) -> Iterator[str]:
         if left is None or right is None or left[0] != right[0]:
             words = [row[1] if row else "none" for row in (left, right)]
             yield f"{name} of {new.target.id}: {words[0]} -> {words[1]}"
-    for group in ("retry", "timeouts"):
+    for group in ("retry", "timeouts", "breaker"):
         left_group, right_group = getattr(old, group), getattr(new, group)
         for line in _plain(left_group, right_group, type(left_group).__slots__, new.target.id):
             yield f"{group}.{line}"

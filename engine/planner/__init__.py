@@ -1,13 +1,14 @@
 """The pure planner: every routing decision, and nothing else."""
 
 from .advance import advance, pass_over
-from .model import SKIP_REASONS, Candidate, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
+from .model import SKIP_REASONS, Candidate, Closed, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
 from .plan import assign, find_route, plan
 from .tree import children, targets_of
 
 __all__ = [
     "SKIP_REASONS",
     "Candidate",
+    "Closed",
     "Exit",
     "Facts",
     "Go",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -10,9 +10,13 @@ from msgspec import Struct
 
 from engine.exchange import OutcomeClass
 from engine.graph import Reject, Route, TargetStep
+from engine.state import Closure
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _CHAT = frozenset({"chat"})
+
+Closed = Callable[[TargetStep, float], Closure | None]
+"""Whether this use of a target is to be passed over at this moment (Unix seconds), and why."""
 
 
 class Request(Struct):
@@ -71,6 +75,12 @@ class View(Protocol):
     def holder(self, conversation: str) -> str | None:
         """The id of the target that keeps this conversation, where that is known."""
 
+    def closed(self, step: TargetStep, now: float) -> Closure | None:
+        """Why this use of a target is to be passed over while another can serve, ``None`` if it is not."""
+
+    def share(self, target: str, now: float) -> float:
+        """What a balance gives this target of its share, above 0 and up to 1: less while it is new to traffic."""
+
 
 class Skip(Struct, frozen=True):
     """A target of the route that is not attempted, and why: ``reason`` is one of :data:`SKIP_REASONS`."""
@@ -86,7 +96,10 @@ SKIP_REASONS = (
     "capability",  # it cannot do what the request needs
     "conversation",  # another target keeps the conversation that the request goes on with
     "context",  # the request does not fit into its context window
-    "credential",  # its provider's secret is not set
+    "credential",  # its provider's secret is not set, or the provider refuses it
+    "breaker",  # it failed too often of late
+    "held",  # it asked to be left alone for a while
+    "limit",  # what may be sent to it is used up for now
     "no_fallback",  # the client forbade failover
     "not_assigned",  # it stands in another variant of a split
     "not_selected",  # it stands in another case of a switch
@@ -163,12 +176,18 @@ def _name(candidate: Candidate) -> str:
     return candidate.step.target.id if isinstance(candidate.step, TargetStep) else "reject"
 
 
+def nobody_closed(step: TargetStep, now: float) -> Closure | None:
+    """Every target may be tried."""
+    return None
+
+
 class Facts(Struct):
     """What ``advance`` must know of the request's progress; the caller keeps it up to date.
 
     ``remaining`` is seconds to the request's deadline, ``attempts`` how many were made in all, ``tries`` how many of
     the current target in a row, ``retry_allowed`` whether the route's retry budget has room, ``retry_after`` what the
     upstream asked for in seconds, ``larger_than`` the largest context window that was exceeded so far (0: none).
+    ``closed`` tells of the moment who is to be passed over; nobody, unless it is given.
     """
 
     remaining: float
@@ -177,6 +196,7 @@ class Facts(Struct):
     retry_allowed: bool = True
     retry_after: float | None = None
     larger_than: int = 0
+    closed: Closed = nobody_closed
 
 
 class Wait(Struct, frozen=True):

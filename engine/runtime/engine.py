@@ -31,6 +31,7 @@ from .live import Live
 from .observers import Observer, Observers
 from .reloader import Candidate, Reloader
 from .replies import ChatStream, Reply, answer, refusal
+from .shared import Shared
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
 from .startup import start
@@ -69,6 +70,7 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._entered = False
         self.state = State()
+        self.shared = Shared(self.state, os.environ if environ is None else environ)
         self._live = Live(self._prepare, self._went_live)
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
@@ -113,6 +115,7 @@ class Engine:
         self._entered = True
         try:
             await start(self._reloader, self._last_good)
+            await self.shared.open(self.graph)
         except BaseException:
             self._reloader.close()
             raise
@@ -143,6 +146,7 @@ class Engine:
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
         await self.telemetry.stop()
+        await self.shared.aclose()
         self._reloader.close()
 
     # -- requests ------------------------------------------------------------------------------------------------
@@ -287,6 +291,7 @@ class Engine:
             },
             "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
+            "state": self.shared.status(),
         }
 
     @property
@@ -328,6 +333,7 @@ class Engine:
 
     def _went_live(self, graph: Graph) -> None:
         self.state.retain(graph)
+        self.shared.follow(graph)
         self.telemetry.follow(self._live.current, os.environ if self._environ is None else self._environ)
         self.executor.tracing = self.telemetry.tracing
 

@@ -10,6 +10,7 @@ from .common import Duration, Glob, Model, Name, OnlyTrue, Opt, Percent, Positiv
 from .route import Params
 
 Globs = Annotated[list[Glob], Field(min_length=1)]
+Attempts = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class AppliesTo(Model):
@@ -77,20 +78,55 @@ class TimeoutRules(Model):
     )
 
 
+class SlowRules(Model):
+    """When attempts that succeed count against a target because they take long."""
+
+    longer_than: Opt[PositiveDuration] = Field(
+        default=None,
+        description="To the first output of a stream, or to the whole of another answer; by default nothing is slow.",
+    )
+    rate: Opt[Percent] = Field(
+        default=None, description="Share of slow attempts in the window that opens it; 50% by default."
+    )
+
+
 class BreakerRules(Model):
     """When a failing target is left alone for a while."""
 
-    window: Opt[PositiveDuration] = Field(default=None, description="How far back failures are counted.")
-    min_requests: Opt[Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
-        default=None, description="Fewer attempts than this in the window never open it."
+    window: Opt[PositiveDuration] = Field(
+        default=None, description="How far back failures are counted; 30s by default."
     )
-    error_rate: Opt[Percent] = Field(default=None, description="Share of failures in the window that opens it.")
-    open_for: Opt[PositiveDuration] = Field(default=None, description="How long it stays open at first.")
+    min_requests: Opt[Attempts] = Field(
+        default=None, description="Fewer attempts than this in the window open it by no share; 10 by default."
+    )
+    error_rate: Opt[Percent] = Field(
+        default=None, description="Share of failures in the window that opens it; 50% by default."
+    )
+    consecutive: Opt[Attempts] = Field(
+        default=None, description="Failures in a row that open it, however few attempts there are; 5 by default."
+    )
+    slow: SlowRules = Field(default=SlowRules(), description="When attempts that succeed count against it as slow.")
+    open_for: Opt[PositiveDuration] = Field(
+        default=None, description="How long it stays open at first, and twice as long each time; 10s by default."
+    )
     max_open_for: Opt[PositiveDuration] = Field(
-        default=None, description="How long at most, when it opens again and again."
+        default=None, description="How long at most, when it opens again and again; 5m by default."
+    )
+    probes: Opt[Annotated[int, Field(ge=1, le=100)]] = Field(
+        default=None, description="Attempts at a time that may find out whether it has recovered; 1 by default."
+    )
+    slow_start: Opt[Duration] = Field(
+        default=None,
+        description="After it closed, how long a balance takes to give it its whole share again; 5s by default.",
+    )
+    max_ejected: Opt[Percent] = Field(
+        default=None,
+        description="Share of a balance's members that may be left out at a time; 100% by default.",
     )
     when_all_open: Opt[Literal["least_bad", "reject"]] = Field(
-        default=None, description="When every target is open: try the one that recovers first, or refuse."
+        default=None,
+        description="When every target is open: `least_bad` (the default) tries the one that recovers first, now and"
+        " then; `reject` refuses.",
     )
 
 

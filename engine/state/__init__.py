@@ -1,6 +1,6 @@
 """Live facts, keyed by stable ids; they outlive graphs."""
 
-from .closure import Closure
+from .closure import Closure, Reason
 from .conversations import Conversations
 from .health import Health
 from .retry_budget import RetryBudget
@@ -14,6 +14,7 @@ __all__ = [
     "Grant",
     "Health",
     "MemoryStore",
+    "Reason",
     "Refusal",
     "RetryBudget",
     "State",

@@ -63,7 +63,7 @@ local function used(order, sums, bucket)
   end
   local first = redis.call('LINDEX', order, 0)
   while tonumber(first) < oldest do
-    redis.call('HINCRBY', sums, 'total', -(redis.call('HGET', sums, first) or 0))
+    redis.call('HINCRBY', sums, 'total', 0 - (redis.call('HGET', sums, first) or 0))
     redis.call('HDEL', sums, first)
     redis.call('LPOP', order)
     first = redis.call('LINDEX', order, 0)
@@ -150,7 +150,7 @@ return 1
 
 #: KEYS: counts of one concurrency limit. ARGV: process, how many of its requests have ended.
 RELEASE = """
-local left = redis.call('HINCRBY', KEYS[1], ARGV[1], -ARGV[2])
+local left = redis.call('HINCRBY', KEYS[1], ARGV[1], 0 - ARGV[2])
 if left <= 0 then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return left
 """

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.graph import Graph
+from engine.exchange import Header, Verdict
+from engine.graph import Graph, TargetStep
 
+from .closure import Closure
 from .conversations import Conversations
 from .health import Health
 from .retry_budget import RetryBudget
+from .store import MemoryStore, Store
 
 
 class State:
@@ -18,10 +21,11 @@ class State:
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_health", "_in_flight", "conversations")
+    __slots__ = ("_budgets", "_health", "_in_flight", "conversations", "store")
 
     def __init__(self) -> None:
         self.conversations = Conversations()
+        self.store: Store = MemoryStore()
         self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
@@ -48,6 +52,30 @@ class State:
         if found is None:
             found = self._health[provider] = Health()
         return found
+
+    def closed(self, step: TargetStep, now: float) -> Closure | None:
+        """Why this use of a target is to be passed over at ``now`` (Unix seconds), ``None`` if it is not."""
+        return None
+
+    def share(self, target: str, now: float) -> float:
+        """What a balance gives it of its share (above 0, up to 1): it grows while the target is new to traffic."""
+        return 1.0
+
+    def note(
+        self,
+        step: TargetStep,
+        verdict: Verdict,
+        began: float,
+        ended: float,
+        first_token: float | None = None,
+        header: Header | None = None,
+    ) -> None:
+        """An attempt ended: the one call by which live facts learn of it.
+
+        ``began`` and ``ended`` are Unix seconds, ``first_token`` seconds after ``began`` (streams only), ``header``
+        looks a header of the reply up by its lower-case name (``None``: there was no reply).
+        """
+        self.health(step.target.provider.name).note(verdict.outcome_class, ended)
 
     def retry_budget(self, route: str) -> RetryBudget:
         """The retry budget of this route, made at its first request."""

@@ -258,6 +258,10 @@ class MemoryStore:
             return 0
         return count.used
 
+    def under_way(self) -> dict[str, int]:
+        """How many places of each concurrency limit are taken, where any is."""
+        return {key: count.used for key, count in self._counts.items() if isinstance(count, _Places)}
+
     def _new(self, claim: Claim, now: float) -> _Window | _Places:
         if len(self._counts) >= self._sweep_at:
             self._sweep(now)

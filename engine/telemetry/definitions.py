@@ -194,7 +194,7 @@ CLOSED = _ours(
     "interlock_target_closed_seconds",
     "gauge",
     "target reason",
-    "Seconds until a target that is passed over is tried again, by the reason: `breaker`, `held`, `credential`, `limit`.",
+    "Seconds until a target that is passed over is tried again, by the reason why it is not.",
     "s",
 )
 BUILD = _ours("interlock_build_info", "gauge", "version", "1, with the version that runs.")

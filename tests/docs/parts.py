@@ -25,6 +25,7 @@ from engine.exchange import RULES, OutcomeClass
 from engine.executor.intake import SURFACES
 from engine.schema import ProviderDoc, validate
 from engine.server.management import ROUTES
+from engine.telemetry.definitions import METRICS
 
 _C = OutcomeClass
 
@@ -58,7 +59,10 @@ SKIPS: Mapping[str, tuple[str, str]] = {
     "capability": ("it cannot do what the request needs", "400 `unsupported_capability`"),
     "conversation": ("another target keeps the conversation that it goes on with", "400 `conversation_elsewhere`"),
     "context": ("the estimated input is larger than its context window", "400 `context_length_exceeded`"),
-    "credential": ("its provider's secret is not set", "502 `unauthorized`"),
+    "credential": ("its provider's secret is not set, or its provider refuses it", "502 `unauthorized`"),
+    "breaker": ("it failed too often of late", "503 `overloaded`, with Retry-After"),
+    "held": ("it asked to be left alone for a while", "429 `rate_limited`, with Retry-After"),
+    "limit": ("what may be sent to it is used up for now", "429 `rate_limited`, with Retry-After"),
     "no_fallback": ("the client sent `x-interlock-no-fallback`", ""),
     "not_assigned": ("it stands in another variant of a split", ""),
     "not_selected": ("it stands in another case of a switch", "404 `model_not_found`"),
@@ -116,6 +120,14 @@ def endpoints() -> str:
         for method, (scope, function) in methods.items():
             rows.append((f"`{method} {path}`", f"`{scope}`" if scope else "none", first_line(function.__doc__)))
     return table(("endpoint", "scope", "what it answers"), rows)
+
+
+def metrics() -> str:
+    """Every metric of ours."""
+    rows = [
+        (f"`{d.name}`", d.kind, " ".join(f"`{label}`" for label in d.labels), d.text, f"`{d.otel}`") for d in METRICS
+    ]
+    return table(("metric", "kind", "labels", "what it says", "in OTLP"), rows)
 
 
 def surfaces() -> str:
@@ -286,6 +298,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "endpoints": endpoints,
         "exports": exports,
         "methods": methods,
+        "metrics": metrics,
         "codes": codes,
     },
 }

@@ -35,6 +35,7 @@ from engine.graph import (
     Variant,
 )
 from engine.planner import Facts, Go, Plan, Request, Wait, advance, targets_of
+from engine.state import Closure
 
 PROVIDERS = [
     Provider(name, "cloud", "openai-chat", f"https://{name}.example/v1", "http", Auth("none")) for name in "nsw"
@@ -121,6 +122,7 @@ class Moment:
 
     busy: dict[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
+    shut: dict[str, Closure] = field(default_factory=dict)
 
     def holder(self, conversation: str) -> str | None:
         return None
@@ -130,6 +132,12 @@ class Moment:
 
     def credential(self, provider: str) -> bool:
         return provider not in self.unset
+
+    def closed(self, step: TargetStep, now: float) -> Closure | None:
+        return self.shut.get(step.target.id)
+
+    def share(self, target: str, now: float) -> float:
+        return 1.0
 
 
 moments = st.builds(

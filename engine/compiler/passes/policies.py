@@ -14,7 +14,7 @@ from engine.schema import PolicyDoc
 from engine.units import parse_duration, parse_percent
 
 from .. import references
-from ..layers import EMPTY_LAYER, LEVELS, REQUEST_WIDE, Layer, PolicyBook, Said
+from ..layers import BREAKER_FIELDS, EMPTY_LAYER, LEVELS, REQUEST_WIDE, Layer, PolicyBook, Said
 from ..work import Work
 
 _SINGULAR = {"routes": "route", "providers": "provider", "targets": "target"}
@@ -88,11 +88,10 @@ def _check_level(work: Work, model: PolicyDoc, rules: _Rules) -> None:
             summary = f'policy "{model.name}" sets {name}, which bounds a whole request, for targets or providers only'
             hint = f"move {name} to a policy that applies to routes or to all"
             work.find("W904", owner, rules.fields[name][1], summary, label="has no effect here", hint=hint)
-    for section in ("breaker", "cost"):
-        if getattr(model, section) is not None:
-            summary = f'`{section}` of policy "{model.name}" is checked but not acted on yet'
-            hint = "it changes nothing in this version; keep it for a later one, or remove it"
-            work.find("W905", owner, (section,), summary, label="not acted on", hint=hint, key=True)
+    if model.cost is not None:
+        summary = f'`cost` of policy "{model.name}" is checked but not acted on yet'
+        hint = "it changes nothing in this version; keep it for a later one, or remove it"
+        work.find("W905", owner, ("cost",), summary, label="not acted on", hint=hint, key=True)
 
 
 def _fields(model: PolicyDoc) -> Iterable[tuple[str, tuple[Any, Path]]]:
@@ -111,12 +110,28 @@ def _fields(model: PolicyDoc) -> Iterable[tuple[str, tuple[Any, Path]]]:
         for name in ("connect", "first_token", "idle", "attempt", "total"):
             if (text := getattr(timeouts, name)) is not None:
                 yield f"timeouts.{name}", (parse_duration(text), ("timeouts", name))
+    yield from _breaker_fields(model)
     if params is not None:
         if params.unsupported is not None:
             yield "params.unsupported", (params.unsupported, ("params", "unsupported"))
         for group in ("set", "default"):
             for name, value in getattr(params, group).items():
                 yield f"params.{group}.{name}", (msgspec.json.encode(value), ("params", group, name))
+
+
+def _breaker_fields(model: PolicyDoc) -> Iterable[tuple[str, tuple[Any, Path]]]:
+    if model.breaker is None:
+        return
+    for field_ in BREAKER_FIELDS:
+        value: Any = model.breaker
+        path = tuple(field_.split("."))
+        for part in path[1:]:
+            value = getattr(value, part)
+        if value is None:
+            continue
+        if isinstance(value, str) and path[-1] != "when_all_open":
+            value = parse_percent(value) if value.endswith("%") else parse_duration(value)
+        yield field_, (value, path)
 
 
 class _Layers:

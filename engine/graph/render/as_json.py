@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -77,7 +77,9 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Decimal):
         return format(value, "f")
-    return value
+    if isinstance(value, SecretRef):
+        return _secret(value)
+    return _fields(value) if is_dataclass(value) else value
 
 
 def _url(value: Any) -> Any:
@@ -115,7 +117,8 @@ def _test(condition: Condition) -> dict[str, Any]:
 def _step(step: Step) -> dict[str, Any]:
     if isinstance(step, TargetStep):
         out: dict[str, Any] = {"target": step.target.id, "params": _params(step.params)}
-        out |= {"retry": _fields(step.retry), "timeouts": _fields(step.timeouts), "unsupported": step.unsupported}
+        out |= {"retry": _fields(step.retry), "timeouts": _fields(step.timeouts)}
+        out |= {"breaker": _fields(step.breaker), "unsupported": step.unsupported}
     elif isinstance(step, Fallback):
         out = {"fallback": {"on": sorted(step.on), "steps": [_step(s) for s in step.steps]}}
     elif isinstance(step, Split):

@@ -148,13 +148,15 @@ def test_where_documents_are(compiled: Any, write: Any) -> None:
 
 
 def test_what_is_only_declared_changes_the_fingerprint(compiled: Any, write: Any) -> None:
-    base = compiled(write.route("chat", "acme/large"), write.policy("p", "{all: true}", "breaker: {window: 30s}")).graph
-    other = compiled(
-        write.route("chat", "acme/large"), write.policy("p", "{all: true}", "breaker: {window: 31s}")
-    ).graph
+    base, other = (
+        compiled(
+            write.route("chat", "acme/large"), write.policy("p", "{all: true}", f"cost: {{max_usd_per_request: {usd}}}")
+        ).graph
+        for usd in ("0.1", "0.2")
+    )
     assert base.fingerprint != other.fingerprint
     assert base.routes["chat"].digest == other.routes["chat"].digest
-    assert base.declared["policy:p"]["breaker"] == {"window": "30s"}
+    assert base.declared["policy:p"]["cost"] == {"max_usd_per_request": 0.1}
 
 
 def test_equal_meaning_has_equal_digests(compiled: Any, write: Any) -> None:

@@ -26,6 +26,7 @@ from engine.graph import (
     Variant,
 )
 from engine.planner import Plan, Request, plan, targets_of
+from engine.state import Closure
 
 EVERYTHING = "chat stream tools vision json_schema embeddings"
 
@@ -36,6 +37,7 @@ class Moment:
 
     busy: Mapping[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
+    shut: Mapping[str, Closure] = field(default_factory=dict)
     holders: Mapping[str, str] = field(default_factory=dict)
 
     def holder(self, conversation: str) -> str | None:
@@ -46,6 +48,12 @@ class Moment:
 
     def credential(self, provider: str) -> bool:
         return provider not in self.unset
+
+    def closed(self, step: TargetStep, now: float) -> Closure | None:
+        return self.shut.get(step.target.id)
+
+    def share(self, target: str, now: float) -> float:
+        return 1.0
 
 
 def target(id_: str, window: int | None = None, can: str = EVERYTHING) -> Target:
