@@ -72,6 +72,7 @@ async def stream_attempt(
         return verdict
     decoder, first = started
     pieces = StreamPieces(run, client, step, answer, decoder, first, began)
+    run.state.output(step, run.clock() - began, run.now(), answer.header)
     told = EVENTS if isinstance(decoder, Whole) else way.link.content_type(run.call, answer.header)
     return StreamReply(200, run.served_headers(step, told), pieces)
 

@@ -1,8 +1,25 @@
 """The pure planner: every routing decision, and nothing else."""
 
 from .advance import advance, pass_over
-from .model import SKIP_REASONS, Candidate, Closed, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
-from .plan import assign, find_route, plan
+from .model import (
+    SKIP_REASONS,
+    Candidate,
+    Closed,
+    Exit,
+    Facts,
+    Go,
+    Member,
+    Next,
+    Order,
+    Plan,
+    Request,
+    Skip,
+    Stop,
+    View,
+    Wait,
+)
+from .plan import find_route, plan
+from .splits import assign
 from .tree import children, targets_of
 
 __all__ = [
@@ -12,7 +29,9 @@ __all__ = [
     "Exit",
     "Facts",
     "Go",
+    "Member",
     "Next",
+    "Order",
     "Plan",
     "Request",
     "Skip",

@@ -2,7 +2,9 @@
 
 from .closure import Closure, Reason
 from .conversations import Conversations
+from .headroom import Headroom
 from .health import Health
+from .latency import Latency
 from .retry_budget import RetryBudget
 from .state import State
 from .store import Claim, Grant, MemoryStore, Refusal, Store
@@ -12,7 +14,9 @@ __all__ = [
     "Closure",
     "Conversations",
     "Grant",
+    "Headroom",
     "Health",
+    "Latency",
     "MemoryStore",
     "Reason",
     "Refusal",
