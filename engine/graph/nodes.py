@@ -319,6 +319,8 @@ class Route:
     """Every target below, in tree order, each once."""
     metered: frozenset[str] = frozenset()
     """Ids of the targets in balances by ``usage``: what their replies say of rate limits is read."""
+    circuits: tuple[str, ...] = ()
+    """The ids of the circuits of every use of a target below, each once."""
     digest: str = ""
     """Content hash of everything that decides this route's behaviour."""
 
