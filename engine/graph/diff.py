@@ -134,6 +134,7 @@ def _provider_rows(graph: Graph, name: str) -> _Rows:
     rows["command"] = (provider.command, shorten(show(provider.command)))
     rows["queue_file"] = _row("queue_file", provider.queue_file)
     rows["also_speaks"] = _row("also_speaks", provider.also_speaks)
+    rows |= _fields(provider.health, "health.") if provider.health is not None else {}
     rows["quirks.stream_usage"] = _row("stream_usage", quirks.stream_usage)
     limits = "; ".join(", ".join(f"{k} {show(v)}" for k, v in sorted(limit.items())) for limit in provider.limits)
     rows["limits"] = (limits, shorten(limits or "none"))
@@ -181,7 +182,11 @@ def _key_rows(graph: Graph, name: str) -> _Rows:
 
 def _settings_rows(graph: Graph, _: str) -> _Rows:
     settings: Settings = graph.settings
-    return _fields(settings)
+    rows = _fields(settings) | _fields(settings.readiness, "readiness.")
+    del rows["readiness"]
+    if isinstance(settings.ledger_url, SecretRef):
+        rows["ledger_url"] = (_secret(settings.ledger_url), _secret(settings.ledger_url))
+    return rows
 
 
 _ROWS: Mapping[str, Callable[[Graph, str], _Rows]] = {

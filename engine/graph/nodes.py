@@ -69,6 +69,17 @@ class Quirks:
     """Roles of messages to send under another name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How a provider is asked of the gateway's own accord whether it works. Seconds."""
+
+    kind: Literal["models", "chat", "embeddings"] = "models"
+    every: float = 30.0
+    timeout: float = 10.0
+    model: str | None = None
+    """The name of a target of the provider; ``None``: the cheapest of its kind."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Provider:
     """An account at a service."""
@@ -89,6 +100,8 @@ class Provider:
     """Program and arguments of the transport ``process``."""
     queue_file: str | None = None
     """Where requests wait for the transport ``queue``."""
+    health: Probe | None = None
+    """How it is asked whether it works; ``None``: it is not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -322,6 +335,19 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the endpoint of readiness says, and when. Seconds."""
+
+    notice: float = 0.0
+    """From SIGTERM until new connections are refused."""
+    outage: Literal["ready", "not_ready"] = "ready"
+    after: float = 30.0
+    """How long every provider has failed its checks before ``outage`` counts."""
+    until: float = 10.0
+    """How long one of them has been back before it counts no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
 
@@ -338,3 +364,7 @@ class Settings:
     issuers: tuple[Issuer, ...] = ()
     edits: Literal["files", "branch"] = "files"
     """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
+    ledger_url: str | SecretRef | None = None
+    """The ledger's database, or the secret that is its address; ``None``: whoever opens the engine decides."""
+    ledger_keep: float = 30 * 86400.0
+    readiness: Readiness = Readiness()

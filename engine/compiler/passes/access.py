@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from engine.graph import Issuer, Key, Settings
+from engine.graph import Issuer, Key, Readiness, Settings
 from engine.graph.globs import is_glob, matcher
-from engine.schema import SettingsDoc, TokenIssuer, parse_size
+from engine.schema import Secret, SettingsDoc, TokenIssuer, access, parse_size
 from engine.units import parse_duration
 
 from .. import features, references
 from ..work import Owner, Work
+from .providers import secret_of
 
 
 def run(work: Work) -> None:
@@ -85,9 +86,18 @@ def _lower(model: SettingsDoc) -> Settings:
         "ca_file": model.upstream.ca_file,
         "access_log": model.telemetry.access_log,
         "edits": model.management.edits,
+        "ledger_url": secret_of(model.ledger.url) if isinstance(model.ledger.url, Secret) else model.ledger.url,
+        "ledger_keep": parse_duration(model.ledger.keep),
+        "readiness": _readiness(model.readiness),
         "issuers": tuple(_issuer(issuer) for issuer in sorted(model.clients.tokens, key=lambda issuer: issuer.name)),
     }
     return Settings(**{name: value for name, value in values.items() if value is not None})
+
+
+def _readiness(model: access.Readiness) -> Readiness:
+    said = {name: getattr(model, name) for name in ("notice", "after", "until")}
+    seconds = {name: parse_duration(value) for name, value in said.items() if value is not None}
+    return Readiness(outage=model.outage, **seconds)
 
 
 def _issuer(model: TokenIssuer) -> Issuer:
@@ -111,7 +121,3 @@ def _not_yet(work: Work, model: SettingsDoc) -> None:
         summary = f"keeping live state in {model.state.store} is not available in this version"
         hint = features.INSTEAD["store"]
         work.find("P414", owner, ("state", "store"), summary, label="not available yet", hint=hint)
-    if model.ledger.url is not None:
-        summary = "the ledger is checked but not acted on yet"
-        hint = "use the access log for a record of requests"
-        work.find("W905", owner, ("ledger",), summary, label="nothing is written there", hint=hint, key=True)

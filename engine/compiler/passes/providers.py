@@ -16,6 +16,7 @@ from engine.schema import ProviderDoc, Secret
 from ..cache import ProviderNodes
 from ..drafts import encode_params
 from ..work import Declared, Finding, Owner, Work
+from . import probes
 
 _SURFACES = frozenset({"chat", "completions", "embeddings", "rerank", "images", "audio", "moderations"})
 _PRICES = tuple(field.name for field in fields(Price) if field.name != "tiers")
@@ -103,6 +104,7 @@ def _provider(model: ProviderDoc) -> Provider:
         also_speaks=tuple(sorted(set(model.also_speaks) - {model.dialect})),
         command=tuple(model.command),
         queue_file=model.queue_file,
+        health=probes.lowered(model),
         limits=tuple(MappingProxyType(rate.model_dump(exclude_none=True)) for rate in model.limits),
     )
 
@@ -146,6 +148,7 @@ def _check(model: ProviderDoc) -> list[Finding]:
     for name, path in spoken:
         if name not in dialects():
             found.append(_dialect(model, name, owner, path))
+    found.extend(probes.check(model, owner))
     if model.limits:
         summary = f'the limits of provider "{model.name}" are checked but not acted on yet'
         hint = "expect 429 replies from the provider where it has such limits; they fail over"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -49,7 +49,7 @@ def to_data(graph: Graph, routes: tuple[Route, ...]) -> dict[str, Any]:
     }
     if everything:
         out["keys"] = {key.name: _key(graph, key) for key in sorted(graph.keys.values(), key=lambda key: key.name)}
-        out["settings"] = {name: _url(value) for name, value in _fields(graph.settings).items()}
+        out["settings"] = {f.name: _setting(getattr(graph.settings, f.name)) for f in fields(graph.settings)}
         out["declared"] = {
             node: {"at": _at(graph, *node.split(":", 1)), "values": _plain(graph.declared[node])}
             for node in sorted(graph.declared)
@@ -77,7 +77,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _url(value: Any) -> Any:
+def _setting(value: Any) -> Any:
+    if isinstance(value, SecretRef):
+        return _secret(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, tuple):
+        return [_setting(item) for item in value]
     return public_url(value) if isinstance(value, str) else value
 
 
@@ -181,6 +187,7 @@ def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
         "transport": provider.transport,
         "command": list(provider.command),
         "queue_file": provider.queue_file,
+        "health": None if provider.health is None else _plain(asdict(provider.health)),
         "base_url": public_url(provider.base_url),
         "auth": {
             "scheme": auth.scheme,
