@@ -29,7 +29,9 @@ def check(model: ProviderDoc, owner: Owner) -> Iterator[Finding]:
         return
     path, name = ("health", "probe"), model.name
     if model.transport == "queue":
-        yield _finding(owner, path, f'behind provider "{name}" are people, who are not to be disturbed', "remove `health`")
+        yield _finding(
+            owner, path, f'behind provider "{name}" are people, who are not to be disturbed', "remove `health`"
+        )
     elif model.auth.scheme == "caller":
         hint = "remove `health`; its state is known from traffic"
         yield _finding(owner, path, f'only the callers of provider "{name}" have a key to ask it with', hint)
