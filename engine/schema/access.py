@@ -152,8 +152,8 @@ class LedgerStore(Model):
 
     url: Opt[LedgerUrl] = Field(
         default=None,
-        description="The database: a file of SQLite (`sqlite:///path`) or PostgreSQL (extra `postgres`); an address with "
-        "a password in it goes in a secret. By default the server writes a file in the system's folder for "
+        description="The database: a file of SQLite (`sqlite:///path`) or PostgreSQL (extra `postgres`); an address "
+        "with a password in it goes in a secret. By default the server writes a file in the system's folder for "
         "state, and an engine in your program writes nothing.",
         examples=["sqlite:////var/lib/interlock/ledger.sqlite", "postgresql://db.internal/interlock"],
     )

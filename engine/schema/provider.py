@@ -304,8 +304,8 @@ class HealthProbe(Model):
     timeout: PositiveDuration = Field(default="10s", description="How long an answer may take.")
     model: Opt[ModelName] = Field(
         default=None,
-        description="The model that is asked, by its name here; by default the cheapest of its kind. With `models`: the "
-        "one that has to be on the list.",
+        description="The model that is asked, by its name here; by default the cheapest of its kind. With `models`: "
+        "the one that has to be on the list.",
     )
 
 
