@@ -56,6 +56,7 @@ class Lowering:
             timeouts=timeouts,
             reads=frozenset(self.reads),
             targets=tuple(self.found.values()),
+            circuits=tuple(dict.fromkeys(leaf.circuit for leaf in self.leaves)),
             digest=digester.digest(
                 (draft.head, draft.tree, tuple(other.tree for other in used), tuple(self.leaves), retry, timeouts)
             ),

@@ -91,7 +91,7 @@ async def plain_attempt(
     began = run.clock()
     url = way.base + request.path
     limits = step.timeouts
-    run.state.enter(step.target.id)
+    run.state.enter(step, run.unix(began))
     run.arm(min(run.deadline, began + limits.attempt))
     try:
         if client.credential.due(began):

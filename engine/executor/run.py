@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from engine.dialects import COUNT_TOKENS
 from engine.exchange import RULES, Attempt, Call, Header, Outcome, OutcomeClass, UncarriedError, Usage, Verdict
 from engine.graph import Graph, Reject, Route, TargetStep
-from engine.planner import Facts, Go, Plan, Wait, advance, pass_over, plan
+from engine.planner import Facts, Go, Plan, Stop, Wait, advance, pass_over, plan
 from engine.state import State
 
 from .attempt import plain_attempt
@@ -94,7 +94,7 @@ class Run(Watched):
         facts = Facts(0.0, closed=self.state.closed)
         budget = self.state.retry_budget(route.name)
         budget.request(self.started)
-        position = 0
+        position = plan.start
         while True:
             step = plan.candidates[position].step
             if isinstance(step, Reject):
@@ -103,7 +103,9 @@ class Run(Watched):
             try:
                 attempt = self._attempt(step)
             except UncarriedError as problem:
-                onward = pass_over(plan, position)
+                onward = pass_over(plan, position, facts, self.now())
+                if isinstance(onward, Stop) and onward.outcome_class is OutcomeClass.OVERLOADED:
+                    return self._failed(onward.outcome_class, Verdict(onward.outcome_class))
                 if not isinstance(onward, Go):
                     return self._uncarried(problem)
                 position = onward.position
@@ -167,7 +169,11 @@ class Run(Watched):
 
     def now(self) -> float:
         """Unix time, as steady as the loop's clock."""
-        return self.started_at + self.clock() - self.started
+        return self.unix(self.clock())
+
+    def unix(self, moment: float) -> float:
+        """Unix time at a moment of the loop's clock. The same moment always gives the same time."""
+        return moment + (self.started_at - self.started)
 
     def record(
         self,
@@ -184,8 +190,10 @@ class Run(Watched):
         An upstream that complains of the request may quote it: those words are for the client, not for records.
         """
         ended = self.clock()
-        unix = self.started_at - self.started
-        self.state.note(step, verdict, began + unix, ended + unix, first_token, header)
+        # That the client, or the route, had no more time is not the target's fault.
+        late = verdict.outcome_class is OutcomeClass.TIMEOUT and ended >= self.deadline
+        noted = Verdict(OutcomeClass.DEADLINE) if late else verdict
+        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:
             detail = verdict.code
@@ -279,13 +287,13 @@ class Run(Watched):
         """The plan says the request ends without any attempt."""
         stop = plan.stop or OutcomeClass.UNROUTABLE
         status = plan.status if plan.status is not None else RULES[stop].status
-        return self._refused(stop, status, Verdict(stop, plan.code, plan.message))
+        return self._refused(stop, status, Verdict(stop, plan.code, plan.message, retry_after=plan.retry_after))
 
     def _refused(self, outcome: OutcomeClass, status: int, verdict: Verdict) -> Reply:
         error = error_body(outcome, self.call.request_id, verdict)
         if verdict.code and RULES[outcome].shows_message:
             error["code"] = verdict.code
-        return self._error(outcome, status, error)
+        return self._error(outcome, status, error, verdict.retry_after)
 
     def _failed(self, outcome: OutcomeClass, verdict: Verdict) -> Reply:
         """No candidate is left, or the last outcome allows no other."""
@@ -300,10 +308,13 @@ class Run(Watched):
             waits[attempt.target] = None if asked is None else ended + asked - self.clock()
         return min((wait for wait in waits.values() if wait is not None), default=1.0)
 
-    def _error(self, outcome: OutcomeClass, status: int, error: dict[str, object]) -> Reply:
+    def _error(
+        self, outcome: OutcomeClass, status: int, error: dict[str, object], recovers: float | None = None
+    ) -> Reply:
         headers = self.headers(self._attempts[-1].target if self._attempts else None)
         if status in (429, 503) and not RULES[outcome].terminal:
-            headers.append((b"retry-after", b"%d" % max(1, math.ceil(round(self._recovers(), 3)))))
+            seconds = self._recovers() if recovers is None else recovers
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(round(seconds, 3)))))
         record = self.finish(outcome, status, code=str(error["code"] or ""))
         speaks = self.call.front
         return error_reply(status, error, headers, terminal=RULES[outcome].terminal, outcome=record, speaks=speaks)

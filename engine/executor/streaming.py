@@ -33,7 +33,7 @@ async def stream_attempt(
     began = run.clock()
     url = way.base + request.path
     limits = step.timeouts
-    run.state.enter(step.target.id)
+    run.state.enter(step, run.unix(began))
     run.arm(min(run.deadline, began + limits.first_token))
     answer: StreamAnswer | None = None
     committed = False
@@ -66,6 +66,7 @@ async def stream_attempt(
         run.record(step, verdict, began, status, header=header)
         return verdict
     decoder, first = started
+    run.state.answered(step, run.unix(began), run.now())
     pieces = StreamPieces(run, client, step, answer, decoder, first, began)
     told = EVENTS if isinstance(decoder, Whole) else way.link.content_type(run.call, answer.header)
     return StreamReply(200, run.served_headers(step, told), pieces)

@@ -19,7 +19,7 @@ from .nodes import Breaker, Key, Params, Provider, Quirks, Retry, Route, Setting
 
 #: Fields that are not meaning: where something was written, and what follows from the other fields.
 _LEFT_OUT: Mapping[type, frozenset[str]] = {
-    Route: frozenset({"reads", "targets", "digest"}),
+    Route: frozenset({"reads", "targets", "circuits", "digest"}),
     TargetStep: frozenset({"circuit"}),
 }
 _POSITION = "path"

@@ -14,6 +14,11 @@ from .nodes import EMPTY, Key, Provider, Route, Settings, Target
 _NO_DOCUMENTS: Mapping[tuple[str, str], str] = MappingProxyType({})
 
 
+def circuits_of(routes: Iterable[Route]) -> frozenset[str]:
+    """The ids of the circuits of every use of a target in these routes."""
+    return frozenset(circuit for route in routes for circuit in route.circuits)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
     """One configuration, compiled. Immutable and shared between requests without locks; mappings are read-only.
@@ -35,6 +40,8 @@ class Graph:
     """Node id (``provider:x``, ``target:x/y``, ``route:x``, ``key:x``, ``settings:x``, ``policy:x``, ...) -> digest."""
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     """Node id -> plain values of documents without a node of their own (policies, budgets, ...), for ``diff``."""
+    circuits: frozenset[str] = frozenset()
+    """The ids of the circuits of all routes."""
 
     @classmethod
     def build(
@@ -77,6 +84,7 @@ class Graph:
             documents=MappingProxyType(dict(documents)),
             node_digests=MappingProxyType(digests),
             declared=MappingProxyType(dict(declared)),
+            circuits=circuits_of(by_route.values()),
         )
 
     @classmethod

@@ -298,6 +298,8 @@ class Route:
     """Attributes that any condition, split key or hash key below reads (``metadata.x``, ``input_tokens``, ...)."""
     targets: tuple[Target, ...] = ()
     """Every target below, in tree order, each once."""
+    circuits: tuple[str, ...] = ()
+    """The ids of the circuits of every use of a target below, each once."""
     digest: str = ""
     """Content hash of everything that decides this route's behaviour."""
 

@@ -122,14 +122,17 @@ class Candidate(Struct, frozen=True):
 
     step: TargetStep | Reject
     exits: tuple[Exit, ...] = ()
+    closure: Closure | None = None
+    """Why it was to be passed over when the plan was made."""
 
 
 class Plan(Struct, frozen=True):
     """What will be done for one request: candidates in order, where to go after each outcome class, who was skipped.
 
     Either ``candidates`` is not empty, or ``stop`` says how the request ends without any attempt (``status``, ``code``
-    and ``message`` are then for the client, where they differ from the class's own). ``variants`` are the
-    (split, variant) pairs assigned.
+    and ``message`` are then for the client, where they differ from the class's own, ``retry_after`` is in seconds).
+    ``start`` is the candidate to begin with; others that are closed are passed over as long as they are and another
+    can serve. ``variants`` are the (split, variant) pairs assigned.
     """
 
     route: Route | None
@@ -142,11 +145,19 @@ class Plan(Struct, frozen=True):
     message: str = ""
     request_id: str = ""
     fingerprint: str = ""
+    start: int = 0
+    retry_after: float | None = None
 
     @property
     def attempts(self) -> tuple[str, ...]:
-        """The ids of the targets in the order they are tried if each fails over."""
-        return tuple(c.step.target.id for c in self.candidates if isinstance(c.step, TargetStep))
+        """The ids of the targets in the order they are tried if each fails over, closed ones left out."""
+        start = self.start
+        return tuple(
+            candidate.step.target.id
+            for position, candidate in enumerate(self.candidates)
+            if isinstance(candidate.step, TargetStep)
+            and (position == start or (position > start and candidate.closure is None))
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain JSON values; ``after`` is a candidate's jump table (class -> where to go; absent: stop)."""
@@ -157,7 +168,8 @@ class Plan(Struct, frozen=True):
             for way in candidate.exits:
                 for cls in sorted(way.on):
                     after.setdefault(cls.value, names[way.to])
-            rows.append({"target": name, "path": candidate.step.path, "after": after})
+            row = {"target": name, "path": candidate.step.path, "after": after}
+            rows.append(row if candidate.closure is None else {**row, "closed": candidate.closure.reason})
         return {
             "route": self.route.name if self.route else None,
             "graph": self.fingerprint,
@@ -169,6 +181,7 @@ class Plan(Struct, frozen=True):
             "status": self.status,
             "code": self.code or None,
             "message": self.message or None,
+            "retry_after": self.retry_after,
         }
 
 

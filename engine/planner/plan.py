@@ -26,7 +26,8 @@ from engine.graph import (
     matches,
 )
 
-from .endings import nobody, stopped, unroutable
+from .closing import admit, passed_over, start_of
+from .endings import everybody_closed, nobody, stopped, unroutable
 from .hashing import ranked, score
 from .model import Candidate, Exit, Plan, Request, Skip, View
 
@@ -43,34 +44,31 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
         message = f"This key may not use route {route.name!r}; ask for a key that names it under routes."
         stop = OutcomeClass.REJECTED
         return stopped(graph, request, route, stop, status=403, code="route_forbidden", message=message)
-    walk = _Walk(request, view)
+    walk = _Walk(request, view, now)
     walk.step(route.step)
+    start, passed = start_of(walk.candidates, now) if walk.closed else (0, [])
+    if start is None:
+        return everybody_closed(graph, request, route, walk.all_skips(None), passed, tuple(walk.variants), now)
     if request.no_fallback and len(walk.candidates) > 1:
-        walk.forbid_failover()
-    skips = walk.remaining_skips()
-    first = walk.candidates[0].step if walk.candidates else None
-    if isinstance(first, TargetStep):
-        return Plan(
-            route=route,
-            candidates=tuple(walk.candidates),
-            skips=skips,
-            variants=tuple(walk.variants),
-            request_id=request.request_id,
-            fingerprint=graph.fingerprint,
-        )
-    if first is not None:
-        return Plan(
-            route=route,
-            candidates=tuple(walk.candidates),
-            skips=skips,
-            variants=tuple(walk.variants),
-            stop=OutcomeClass.REJECTED,
-            status=first.status,
-            message=first.message,
-            request_id=request.request_id,
-            fingerprint=graph.fingerprint,
-        )
-    return nobody(graph, request, route, skips, tuple(walk.variants))
+        walk.forbid_failover(start)
+        start = 0
+    skips = walk.all_skips(start)
+    first = walk.candidates[start].step if walk.candidates else None
+    if first is None:
+        return nobody(graph, request, route, skips, tuple(walk.variants))
+    rejects = isinstance(first, Reject)
+    return Plan(
+        route=route,
+        candidates=tuple(walk.candidates),
+        skips=skips,
+        variants=tuple(walk.variants),
+        stop=OutcomeClass.REJECTED if rejects else None,
+        status=first.status if isinstance(first, Reject) else None,
+        message=first.message if isinstance(first, Reject) else "",
+        request_id=request.request_id,
+        fingerprint=graph.fingerprint,
+        start=start,
+    )
 
 
 def find_route(graph: Graph, request: Request) -> Route | None:
@@ -84,11 +82,14 @@ def find_route(graph: Graph, request: Request) -> Route | None:
 class _Walk:
     """One depth-first walk of a step tree, collecting candidates, skips and assignments."""
 
-    __slots__ = ("candidates", "request", "skips", "variants", "view")
+    __slots__ = ("candidates", "closed", "moment", "request", "skips", "variants", "view")
 
-    def __init__(self, request: Request, view: View) -> None:
+    def __init__(self, request: Request, view: View, moment: float = 0.0) -> None:
         self.request = request
         self.view = view
+        self.moment = moment
+        self.closed = False
+        """Whether any candidate is to be passed over."""
         self.candidates: list[Candidate] = []
         self.skips: list[Skip] = []
         self.variants: list[tuple[str, str]] = []
@@ -97,14 +98,19 @@ class _Walk:
         """Append what ``step`` contributes."""
         if isinstance(step, TargetStep):
             skip = unfit(step, self.request, self.view)
-            if skip is None:
+            if skip is not None:
+                self.skips.append(skip)
+            elif (closure := self.view.closed(step, self.moment)) is None:
                 self.candidates.append(Candidate(step))
             else:
-                self.skips.append(skip)
+                self.closed = True
+                self.candidates.append(Candidate(step, (), closure))
         elif isinstance(step, Fallback):
             self._sequence(step.steps, step.on)
         elif isinstance(step, Balance):
-            self._sequence(self._balanced(step), FAIL_OVER)
+            bounds = self._sequence(self._balanced(step), FAIL_OVER)
+            if self.closed:
+                admit(self.candidates, bounds, len(step.members))
         elif isinstance(step, Split):
             self._split(step)
         elif isinstance(step, Switch):
@@ -114,8 +120,11 @@ class _Walk:
         else:
             self.candidates.append(Candidate(step))
 
-    def _sequence(self, steps: tuple[Step, ...] | list[Step], on: frozenset[OutcomeClass]) -> None:
-        """Several steps in order; the candidates of all but the last get an exit to the next step's first candidate."""
+    def _sequence(self, steps: tuple[Step, ...] | list[Step], on: frozenset[OutcomeClass]) -> list[tuple[int, int]]:
+        """Several steps in order; the candidates of all but the last get an exit to the next step's first candidate.
+
+        Returns the ranges of the candidates of the steps that have any.
+        """
         candidates = self.candidates
         bounds: list[tuple[int, int]] = []
         for at, step in enumerate(steps):
@@ -123,7 +132,7 @@ class _Walk:
             self.step(step)
             if len(candidates) > start:
                 bounds.append((start, len(candidates)))
-                if self._closed(start, on):
+                if self._ends(start, on):
                     for later in steps[at + 1 :]:
                         self._skip_all(later, "rejected", "it stands behind a reject step")
                     break
@@ -131,9 +140,10 @@ class _Walk:
             way = Exit(on, end)
             for i in range(start, end):
                 candidate = candidates[i]
-                candidates[i] = Candidate(candidate.step, (*candidate.exits, way))
+                candidates[i] = Candidate(candidate.step, (*candidate.exits, way), candidate.closure)
+        return bounds
 
-    def _closed(self, start: int, on: frozenset[OutcomeClass]) -> bool:
+    def _ends(self, start: int, on: frozenset[OutcomeClass]) -> bool:
         """Whether all that ``on`` names ends at a reject among the candidates from ``start``: none follows them."""
         candidates = self.candidates
         if not isinstance(candidates[-1].step, Reject):
@@ -187,20 +197,30 @@ class _Walk:
         for target in targets_of(step):
             self.skips.append(Skip(target.id, reason, detail, step.path))
 
-    def forbid_failover(self) -> None:
-        """Keep the first candidate only, as the client asked."""
-        for candidate in self.candidates[1:]:
-            if isinstance(candidate.step, TargetStep):
+    def forbid_failover(self, start: int) -> None:
+        """Keep the candidate to begin with only, as the client asked."""
+        for candidate in self.candidates:
+            step = candidate.step
+            if isinstance(step, TargetStep) and candidate is not self.candidates[start]:
                 detail = "the client sent x-interlock-no-fallback"
-                self.skips.append(Skip(candidate.step.target.id, "no_fallback", detail, candidate.step.path))
-        self.candidates = [Candidate(self.candidates[0].step)]
+                closure = candidate.closure
+                fallback = Skip(step.target.id, "no_fallback", detail, step.path)
+                self.skips.append(fallback if closure is None else passed_over(step, closure, self.moment))
+        self.candidates = [Candidate(self.candidates[start].step)]
 
-    def remaining_skips(self) -> tuple[Skip, ...]:
-        """The skips of targets that are not attempted in another place of the tree."""
-        if not self.skips:
-            return ()
-        tried = {c.step.target.id for c in self.candidates if isinstance(c.step, TargetStep)}
-        return tuple(s for s in self.skips if s.target not in tried)
+    def all_skips(self, start: int | None) -> tuple[Skip, ...]:
+        """The skips of targets that are not attempted in another place of the tree; ``start``: nobody is attempted."""
+        tried = set()
+        skips = self.skips
+        for position, candidate in enumerate(self.candidates if self.closed or skips else ()):
+            step = candidate.step
+            if not isinstance(step, TargetStep):
+                continue
+            if candidate.closure is not None and position != start:
+                skips.append(passed_over(step, candidate.closure, self.moment))
+            elif start is not None and position >= start:
+                tried.add(step.target.id)
+        return tuple(s for s in skips if s.target not in tried)
 
 
 def unfit(step: TargetStep, request: Request, view: View) -> Skip | None:

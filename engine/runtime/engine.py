@@ -69,7 +69,7 @@ class Engine:
         self._entered = False
         self.state = State()
         self.executor = Executor(self.state, Observers(observers))
-        self._live = Live(self._prepare, self.state.retain)
+        self._live = Live(self._prepare, self._retain, lambda snapshot: self.state.let_go(snapshot.graph))
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
 
@@ -273,7 +273,7 @@ class Engine:
         return f"serving {running}, {what}: the files as of {_iso(candidate)} have {why}; see GET /api/v1/status"
 
     def status(self) -> dict[str, Any]:
-        """The running and the candidate configuration, as ``GET /api/v1/status`` answers: plain JSON values."""
+        """The running and the candidate configuration, and live state, as ``GET /api/v1/status`` answers."""
         snapshot, candidate = self._live.current, self._reloader.candidate
         return {
             "running": {
@@ -283,6 +283,7 @@ class Engine:
             },
             "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
+            "state": self.state.export(time.time()),
         }
 
     @property
@@ -316,6 +317,12 @@ class Engine:
     def _prepare(self, graph: Graph, previous: Clients | None) -> Clients:
         environ = os.environ if self._environ is None else self._environ
         return Clients.prepare(graph, environ, previous, transport=self._transport)
+
+    def _retain(self, snapshot: Snapshot) -> None:
+        self.state.retain(snapshot.graph)
+        now = time.time()
+        for provider in snapshot.clients.renewed:
+            self.state.renew(provider, now)
 
     def _poll_seconds(self) -> float:
         return self.graph.settings.reload_poll

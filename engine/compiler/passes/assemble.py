@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.documents import Document
 from engine.graph import Graph, RouteIndex, Settings, whole
+from engine.graph.graph import circuits_of
 
 from ..work import Owner, Work
 
@@ -60,4 +61,5 @@ def run(work: Work) -> None:
         documents=Places(work.by_name),
         node_digests=MappingProxyType(digests),
         declared=MappingProxyType(declared),
+        circuits=circuits_of(work.routes.values()),
     )
