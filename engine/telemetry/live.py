@@ -1,4 +1,4 @@
-"""What live state exports, as samples: circuits, holds, expected latency, limits of providers, mirrors, the shared store.
+"""What live state exports, as samples: circuits, holds, latency, limits of providers, mirrors, the shared store.
 
 Each part of the export that is missing has no samples; so has each number that is not known.
 """
