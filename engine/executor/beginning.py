@@ -28,7 +28,7 @@ _turn = msgspec.json.Decoder(_Turn).decode
 def beginning(body: Mapping[str, Raw]) -> str | None:
     """A digest (16 hexadecimal digits) of the request's stable prefix; ``None`` where it has none.
 
-    The prefix is the JSON text, as it was sent, of ``system``, ``instructions``, ``tools`` and ``functions``, and of the
+    The prefix is the JSON text, as it was sent, of ``system``, ``instructions``, ``tools``, ``functions``, and of the
     messages (``messages``, ``input``) up to and including the first one of the user; of a text instead of messages its
     first 1,024 bytes. So all turns of a conversation have the same, and two conversations hardly ever.
     """
@@ -43,7 +43,7 @@ def beginning(body: Mapping[str, Raw]) -> str | None:
 
 
 class Beginning:
-    """:func:`beginning` of one body, read when it is called; two are equal where their digests are."""
+    """:func:`beginning` of one body, read when it is called. Two are equal where their digests are."""
 
     __slots__ = ("_body",)
 

@@ -1,6 +1,7 @@
 """The pure planner: every routing decision, and nothing else."""
 
 from .advance import advance, pass_over
+from .because import order_dict
 from .model import (
     SKIP_REASONS,
     Candidate,
@@ -42,6 +43,7 @@ __all__ = [
     "assign",
     "children",
     "find_route",
+    "order_dict",
     "pass_over",
     "plan",
     "targets_of",

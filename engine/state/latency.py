@@ -16,8 +16,8 @@ from engine.exchange import OutcomeClass
 from .health import NEUTRAL
 
 _C = OutcomeClass
-#: What a longer and a shorter time count for beside what was known. Both count by answers and not by time alone, so that
-#: the estimates of a busy target and of an idle one mean the same.
+#: What a longer and a shorter time count for beside what was known. Both count by answers and not by time alone, so
+#: that the estimates of a busy target and of an idle one mean the same.
 RISE, FALL = 0.3, 0.1
 #: Seconds after which what was known counts for 1/e, however few answers there were (the value that Finagle has).
 SMOOTHING = 10.0
