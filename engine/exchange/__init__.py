@@ -1,8 +1,9 @@
 """Values that travel between a client, the engine and an upstream."""
 
 from .call import Call
-from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Outcome, OutcomeClass, Rule
+from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Effect, Outcome, OutcomeClass, Rule
 from .shape import Shape
+from .trace import Trace, Tracing
 from .usage import Usage
 from .wire import Header, StreamDecoder, UncarriedError, Verdict, WireRequest
 
@@ -12,12 +13,15 @@ __all__ = [
     "RULES",
     "Attempt",
     "Call",
+    "Effect",
     "Header",
     "Outcome",
     "OutcomeClass",
     "Rule",
     "Shape",
     "StreamDecoder",
+    "Trace",
+    "Tracing",
     "UncarriedError",
     "Usage",
     "Verdict",

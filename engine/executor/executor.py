@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from engine.exchange import Call, Outcome
+from engine.exchange import Call, Outcome, Tracing
 from engine.graph import Graph
 from engine.state import State
 
@@ -32,6 +32,8 @@ class Executor:
     def __init__(self, state: State, observe: Callable[[Outcome], None]) -> None:
         self.state = state
         self.observe = observe
+        self.tracing: Tracing | None = None
+        """How requests are traced from here on; ``None`` is not at all."""
         self._watches: Watches | None = None
 
     def view(self, clients: Clients) -> LiveView:
@@ -47,4 +49,4 @@ class Executor:
         watches = self._watches
         if watches is None:
             watches = self._watches = Watches(asyncio.get_running_loop())
-        return Run(self.state, self.observe, pin.clients, pin.release, call, watches).serve(pin.graph)
+        return Run(self.state, self.observe, pin.clients, pin.release, call, watches, self.tracing).serve(pin.graph)

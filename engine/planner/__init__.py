@@ -1,9 +1,11 @@
 """The pure planner: every routing decision, and nothing else."""
 
-from .advance import advance, pass_over
+from .advance import advance, beside, pass_over
 from .because import order_dict
+from .limits import over_limit
 from .model import (
     SKIP_REASONS,
+    Beside,
     Candidate,
     Closed,
     Exit,
@@ -25,6 +27,7 @@ from .tree import children, targets_of
 
 __all__ = [
     "SKIP_REASONS",
+    "Beside",
     "Candidate",
     "Closed",
     "Exit",
@@ -41,9 +44,11 @@ __all__ = [
     "Wait",
     "advance",
     "assign",
+    "beside",
     "children",
     "find_route",
     "order_dict",
+    "over_limit",
     "pass_over",
     "plan",
     "targets_of",

@@ -21,7 +21,6 @@ TARGET_NUMBERS = ("context_window", "max_output")
 TARGET_WORDS = ("id", "provider", "model", "category", "dialect")
 
 _REACH = r"metadata\.[^\x00-\x20\x7f]+|header\.[a-z0-9!#$%&'*+.^_`|~-]+"
-ATTRIBUTE_PATTERN = rf"^({'|'.join(WORDS + FLAGS + NUMBERS)}|{_REACH})$"
 #: What a split or a hash may be keyed by: ``prompt`` too, which only these read.
 KEY_PATTERN = rf"^({'|'.join(WORDS)}|prompt|{_REACH})$"
 EACH_PATTERN = rf"^(route|{'|'.join(WORDS)}|{_REACH})$"

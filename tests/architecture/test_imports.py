@@ -30,6 +30,7 @@ RANKS = {
     "executor": 7,
     "proof": 7,
     "ledger": 7,
+    "telemetry": 7,
     "runtime": 8,
     "server": 9,
     "cli": 9,
@@ -57,6 +58,7 @@ BOUNDARIES: dict[tuple[str, str], str] = {
     ("engine/runtime/reloader.py", "run"): "the watch goes on whatever happens in one reload",
     ("engine/runtime/watch.py", "_try_to_look"): "a look at the files that fails must not end the watch",
     ("engine/runtime/watch.py", "_follow"): "without file-system events the regular looks go on",
+    ("engine/telemetry/otlp.py", "_send"): "the exporter's library and the collector are somebody else's",
     ("engine/server/http11.py", "_serve"): "a defect in one answer must not take other connections down",
 }
 
