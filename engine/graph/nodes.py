@@ -247,7 +247,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Balance:
-    """Spread over equals: ``weighted``, ``hash`` (by ``key``) or ``least_busy`` orders the members; all are tried."""
+    """Spread over equals: ``by`` says how they are ordered (``hash`` by ``key``); all are tried."""
 
     by: str
     members: tuple[tuple[Decimal, "Step"], ...]

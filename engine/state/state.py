@@ -329,7 +329,9 @@ class State:
         return dict(self._in_flight)
 
     def export(self, now: float) -> dict[str, Any]:
-        """Breakers, holds and refused credentials with their reasons, as plain JSON values; times are Unix seconds."""
+        """Breakers, holds and refused credentials with their reasons, how long targets take, and what is left of the
+        limits that replies told of, as plain JSON values; moments are Unix seconds.
+        """
         holds = [gate for gate in self._shut.values() if isinstance(gate, Hold)]
         return {
             "circuits": [self._circuits[id_].export(now) for id_ in sorted(self._circuits)],
@@ -337,4 +339,6 @@ class State:
             "credentials": sorted(
                 (h.export(now) for h in holds if h.reason == "credential"), key=lambda row: row["provider"]
             ),
+            "latency": self.latency.export(now),
+            "headroom": self.headroom.export(now),
         }
