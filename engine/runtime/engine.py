@@ -73,7 +73,8 @@ class Engine:
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
         self.telemetry = Telemetry(self.state, self._live, self._reloader)
-        self.executor = Executor(self.state, Observers([self.telemetry.observe, *observers]))
+        heard = Observers([self.telemetry.observe, *observers])
+        self.executor = Executor(self.state, heard, heard.mirrored)
 
     @classmethod
     def open(
@@ -140,6 +141,7 @@ class Engine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self.executor.close()
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
         await self.telemetry.stop()
@@ -287,6 +289,7 @@ class Engine:
             },
             "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
+            **({"mirrors": mirrors} if (mirrors := self.state.mirrors.export()) else {}),
         }
 
     @property

@@ -4,6 +4,7 @@ from .closure import Closure, Reason
 from .conversations import Conversations
 from .health import Health
 from .hedge_budget import HedgeBudget
+from .mirrors import MirrorTallies
 from .retry_budget import RetryBudget
 from .state import State
 from .store import Claim, Grant, MemoryStore, Refusal, Store
@@ -16,6 +17,7 @@ __all__ = [
     "Health",
     "HedgeBudget",
     "MemoryStore",
+    "MirrorTallies",
     "Reason",
     "Refusal",
     "RetryBudget",

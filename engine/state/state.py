@@ -11,6 +11,7 @@ from .closure import Closure
 from .conversations import Conversations
 from .health import Health
 from .hedge_budget import HedgeBudget
+from .mirrors import MirrorTallies
 from .retry_budget import RetryBudget
 
 
@@ -21,10 +22,11 @@ class State:
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_health", "_hedges", "_in_flight", "conversations")
+    __slots__ = ("_budgets", "_health", "_hedges", "_in_flight", "conversations", "mirrors")
 
     def __init__(self) -> None:
         self.conversations = Conversations()
+        self.mirrors = MirrorTallies()
         self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
@@ -97,6 +99,7 @@ class State:
             del self._budgets[name]
         for key in [key for key in self._hedges if key[0] not in graph.routes]:
             del self._hedges[key]
+        self.mirrors.retain(graph.routes)
         for name in self._health.keys() - graph.providers.keys():
             del self._health[name]
 
