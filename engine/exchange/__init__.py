@@ -2,7 +2,7 @@
 
 from .call import Call
 from .mirrored import Answered, Mirrored
-from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Outcome, OutcomeClass, Rule
+from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Effect, Outcome, OutcomeClass, Rule
 from .shape import Shape
 from .trace import Trace, Tracing
 from .usage import Usage
@@ -15,6 +15,7 @@ __all__ = [
     "Answered",
     "Attempt",
     "Call",
+    "Effect",
     "Header",
     "Mirrored",
     "Outcome",

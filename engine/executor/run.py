@@ -25,6 +25,7 @@ from engine.graph import Graph, TargetStep
 from engine.planner import Plan, plan
 from engine.state import State
 
+from .admission import Held, enter, rate_headers
 from .attempt import LOST, Try
 from .attributes import request_of
 from .clients import Clients
@@ -68,6 +69,7 @@ class Run:
         "deadline",
         "decided",
         "dropped",
+        "held",
         "plan",
         "started",
         "started_at",
@@ -99,6 +101,7 @@ class Run:
         self.plan: Plan | None = None
         self.dropped: tuple[str, ...] = ()
         self.begun = 0
+        self.held: Held | None = None
         self.tracing = tracing
         self.trace = None if tracing is None else tracing.begin(call.headers)
         self.added: float | None = None
@@ -114,7 +117,10 @@ class Run:
     async def serve(self, graph: Graph) -> Reply | StreamReply:
         """The reply; never raises but for a cancellation, which closes the upstream's connection."""
         try:
-            made = self.plan = plan(graph, request_of(self.call), self.clients.view(self.state), self.started_at)
+            made = plan(graph, request_of(self.call), self.clients.view(self.state), self.started_at)
+            if made.limits and made.stop is None:
+                made = await enter(self, made)
+            self.plan = made
             if made.route is None or made.stop is not None:
                 return self._stopped(made)
             total, asked = made.route.timeouts.total, self.call.deadline
@@ -192,7 +198,11 @@ class Run:
 
     def now(self) -> float:
         """Unix time, as steady as the loop's clock."""
-        return self.started_at + self.clock() - self.started
+        return self.unix(self.clock())
+
+    def unix(self, moment: float) -> float:
+        """Unix time at a moment of the loop's clock. The same moment always gives the same time."""
+        return moment + (self.started_at - self.started)
 
     def record(
         self,
@@ -208,8 +218,10 @@ class Run:
         An upstream that complains of the request may quote it: those words are for the client, not for records.
         """
         step, began, ended = tried.step, tried.began, self.clock()
-        unix = self.started_at - self.started
-        self.state.note(step, verdict, began + unix, ended + unix, first_token, header)
+        # That the client, or the route, had no more time is not the target's fault.
+        late = verdict.outcome_class is OutcomeClass.TIMEOUT and ended >= self.deadline
+        noted = Verdict(OutcomeClass.DEADLINE) if late else verdict
+        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:
             detail = verdict.code
@@ -246,6 +258,8 @@ class Run:
             headers.append((b"x-interlock-graph", plan.fingerprint.encode()))
             if plan.route is not None:
                 headers.append((b"x-interlock-route", plan.route.name.encode()))
+            if plan.limits:
+                headers += rate_headers(plan, self.held)
         if target is not None:
             headers.append((b"x-interlock-target", target.encode()))
         headers.append((b"x-interlock-attempts", b"%d" % self.begun))
@@ -289,6 +303,8 @@ class Run:
             self.work_done() if self.added is None else self.added,
             self.trace,
         )
+        if self.held is not None:
+            self.held.end(self._attempts)
         self._observe(self._finished)
         if self.copied is None or not self._copied(last):
             self._release()
@@ -340,13 +356,15 @@ class Run:
         """The plan says the request ends without any attempt."""
         stop = plan.stop or OutcomeClass.UNROUTABLE
         status = plan.status if plan.status is not None else RULES[stop].status
-        return self.refused(stop, status, Verdict(stop, plan.code, plan.message))
+        recovers = plan.retry_after if plan.refusal is None else plan.refusal.retry_after
+        return self.refused(stop, status, Verdict(stop, plan.code, plan.message), recovers)
 
-    def refused(self, outcome: OutcomeClass, status: int, verdict: Verdict) -> Reply:
+    def refused(self, outcome: OutcomeClass, status: int, verdict: Verdict, recovers: float | None = None) -> Reply:
+        """The request ends before any attempt, or by a step that refuses; ``recovers`` is when to come again."""
         error = error_body(outcome, self.call.request_id, verdict)
         if verdict.code and RULES[outcome].shows_message:
             error["code"] = verdict.code
-        return self._error(outcome, status, error)
+        return self._error(outcome, status, error, recovers)
 
     def failed(self, outcome: OutcomeClass, verdict: Verdict) -> Reply:
         """No candidate is left, or the last outcome allows no other."""
@@ -361,10 +379,15 @@ class Run:
             waits[attempt.target] = None if asked is None else ended + asked - self.clock()
         return min((wait for wait in waits.values() if wait is not None), default=1.0)
 
-    def _error(self, outcome: OutcomeClass, status: int, error: dict[str, object]) -> Reply:
+    def _error(
+        self, outcome: OutcomeClass, status: int, error: dict[str, object], recovers: float | None = None
+    ) -> Reply:
         headers = self.headers(self._attempts[-1].target if self._attempts else None)
-        if status in (429, 503) and not RULES[outcome].terminal:
-            headers.append((b"retry-after", b"%d" % max(1, math.ceil(round(self._recovers(), 3)))))
+        # What will never have room is final, whatever its class.
+        terminal = RULES[outcome].terminal or recovers == math.inf
+        if status in (429, 503) and not terminal:
+            wait = self._recovers() if recovers is None else recovers
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(round(wait, 3)))))
         record = self.finish(outcome, status, code=str(error["code"] or ""))
         speaks = self.call.front
-        return error_reply(status, error, headers, terminal=RULES[outcome].terminal, outcome=record, speaks=speaks)
+        return error_reply(status, error, headers, terminal=terminal, outcome=record, speaks=speaks)

@@ -7,16 +7,16 @@ from .fingerprint import Digester, canonical, digest, digest_nodes, whole
 from .globs import matches
 from .graph import Graph
 from .index import RouteIndex
+from .limits import Limit, LimitIndex, Rate
 from .nodes import (
     Auth,
     Balance,
     Breaker,
     Fallback,
-    Issuer,
     Key,
-    Otlp,
     Params,
     Price,
+    Probe,
     Provider,
     Quirks,
     Reject,
@@ -24,9 +24,7 @@ from .nodes import (
     Route,
     RouteStep,
     SecretRef,
-    Settings,
     Split,
-    StateStore,
     Step,
     Switch,
     Target,
@@ -36,6 +34,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
+from .settings import Issuer, Otlp, Readiness, Settings, StateStore
 
 __all__ = [
     "All",
@@ -51,13 +50,18 @@ __all__ = [
     "Hedge",
     "Issuer",
     "Key",
+    "Limit",
+    "LimitIndex",
     "Mirror",
     "Not",
     "Otlp",
     "Params",
     "Price",
+    "Probe",
     "Provider",
     "Quirks",
+    "Rate",
+    "Readiness",
     "Reject",
     "Retry",
     "Route",

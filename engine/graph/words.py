@@ -9,6 +9,7 @@ from typing import Any
 from engine.units import format_duration
 
 from .beside import Hedge, Mirror
+from .limits import Rate
 from .nodes import Balance, Fallback, Reject, Retry, RouteStep, Split, Step, Switch, TargetStep, Timeouts
 
 _SECRET_NAME = re.compile(
@@ -53,6 +54,13 @@ def show(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return ", ".join(map(show, value)) or "none"
     return str(value)
+
+
+def describe_rate(rate: Rate) -> str:
+    """``60 requests per 1m``, ``16 at a time``."""
+    if rate.per is None:
+        return f"{rate.limit} at a time"
+    return f"{rate.limit} {rate.unit} per {format_duration(rate.per)}"
 
 
 def percent(weight: Decimal, total: Decimal) -> str:

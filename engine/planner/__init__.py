@@ -1,8 +1,27 @@
 """The pure planner: every routing decision, and nothing else."""
 
 from .advance import advance, beside, pass_over
-from .model import SKIP_REASONS, Beside, Candidate, Closed, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
-from .plan import assign, find_route, plan
+from .limits import over_limit
+from .model import (
+    SKIP_REASONS,
+    Beside,
+    Candidate,
+    Closed,
+    Exit,
+    Facts,
+    Go,
+    Member,
+    Next,
+    Order,
+    Plan,
+    Request,
+    Skip,
+    Stop,
+    View,
+    Wait,
+)
+from .plan import find_route, plan
+from .splits import assign
 from .tree import children, targets_of
 
 __all__ = [
@@ -13,7 +32,9 @@ __all__ = [
     "Exit",
     "Facts",
     "Go",
+    "Member",
     "Next",
+    "Order",
     "Plan",
     "Request",
     "Skip",
@@ -25,6 +46,7 @@ __all__ = [
     "beside",
     "children",
     "find_route",
+    "over_limit",
     "pass_over",
     "plan",
     "targets_of",

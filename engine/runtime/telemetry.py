@@ -47,6 +47,7 @@ class Telemetry:
         self._lag = Lag()
         self._shared: Shared | None = None
         self._worker = ""
+        self._number = 0
         self._snapshot: Snapshot | None = None  # the last one, also when the engine closes
         self.tracing: Tracing | None = None
         """How requests are traced from here on."""
@@ -126,12 +127,12 @@ class Telemetry:
 
     async def expose(self, accept: str | None = None) -> tuple[str, bytes]:
         """Content type and body for a scrape with this ``Accept`` header; what takes long is done in a thread."""
-        return await asyncio.to_thread(_exposed, freeze(self.facts()), self._shared, accept)
+        return await asyncio.to_thread(_exposed, *self._frozen(), self._shared, accept)
 
     def facts(self) -> Facts:
         """What is known at this moment; parts of it go on changing."""
         live, meter, reloads = self._snapshot or self._live.current, self.meter, self._reloader
-        state, counts = self._state, reloads.counts
+        state, counts, now = self._state, reloads.counts, time.time()
         return Facts(
             _version(),
             os.getpid(),
@@ -151,10 +152,16 @@ class Telemetry:
             live.loaded_at.timestamp(),
             reloads.candidate is not None,
             reloads.on_last_good,
-            {},
+            now,
+            state.export(now),
             gc.get_stats(),
             self._worker,
         )
+
+    def _frozen(self) -> tuple[bytes, int]:
+        """The facts of this moment, and a number that is higher than that of any before."""
+        self._number += 1
+        return freeze(self.facts()), self._number
 
     def _known(self) -> tuple[str, Set[str], Set[str]]:
         graph = (self._snapshot or self._live.current).graph
@@ -164,7 +171,7 @@ class Telemetry:
         """Write for the others, in a thread, and again later."""
         loop = asyncio.get_running_loop()
         if self._shared is not None and (self._writing is None or self._writing.done()):
-            self._writing = loop.run_in_executor(None, _keep, self._shared, freeze(self.facts()))
+            self._writing = loop.run_in_executor(None, _keep, *self._frozen(), self._shared)
         self._timer = loop.call_later(EVERY, self._write)
 
 
@@ -179,18 +186,18 @@ def require(settings: Settings) -> None:
             raise PrepareError(message) from None
 
 
-def _exposed(frozen: bytes, shared: Shared | None, accept: str | None) -> tuple[str, bytes]:
+def _exposed(frozen: bytes, number: int, shared: Shared | None, accept: str | None) -> tuple[str, bytes]:
     from engine.telemetry.exposition import expose  # loaded by the first scrape, in its thread
 
     if shared is None:
         return expose([thaw(frozen)], accept)
-    shared.write(frozen)
+    shared.write(frozen, number)
     return expose(shared.read(), accept)
 
 
-def _keep(shared: Shared, frozen: bytes) -> None:
+def _keep(frozen: bytes, number: int, shared: Shared) -> None:
     try:
-        shared.write(frozen)
+        shared.write(frozen, number)
     except OSError as problem:
         _log.warning("the metrics of this process cannot be kept for the others: %s", problem)
 

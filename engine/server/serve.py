@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,7 @@ def run_server(
 def serve_as_worker(job: Job, listener: socket.socket, ready: Callable[[], None]) -> int:
     """Serve as one of several workers, on the supervisor's socket; ``ready`` is called once requests are served."""
     _log_to_stderr(job.options.log_level, f"[worker {job.number}] ")
-    return _work(_Work(job.options, job.workers, listener, ready))
+    return _work(_Work(job.options, job.workers, listener, ready, (Path(job.facts), str(job.number))))
 
 
 def _log_to_stderr(level: str, who: str = "") -> None:
@@ -84,6 +85,8 @@ class _Work:
     workers: int = 1
     listener: socket.socket | None = None
     ready: Callable[[], None] = lambda: None
+    facts: tuple[Path, str] | None = None
+    """Where workers keep what they know for a scrape of any of them, and what this one is called there."""
 
 
 def _work(work: _Work) -> int:
@@ -99,6 +102,8 @@ def _work(work: _Work) -> int:
         watch=options.watch,
         observers=[access_log],
     )
+    if work.facts is not None:
+        engine.telemetry.share(*work.facts)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(engine, access_log, work))
     return 0
@@ -124,15 +129,16 @@ def _supervise(options: Options, workers: int) -> int:
     if closed:
         return _fail(closed)
 
-    async def run() -> int:
+    async def run(facts: str) -> int:
         try:
-            supervisor = Supervisor(options, workers, functools.partial(_listen, address), port)
+            supervisor = Supervisor(options, workers, functools.partial(_listen, address), port, facts)
         except OSError as problem:
             return _cannot_listen(address, port, problem)
         _log.info("%d workers start on %s", workers, _shown(supervisor.name))
         return await supervisor.run()
 
-    return asyncio.run(run())
+    with tempfile.TemporaryDirectory(prefix="interlock-") as facts:
+        return asyncio.run(run(facts))
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -47,13 +47,17 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One worker's task: its ``number`` of ``workers``, and the descriptors of its socket and of its pipe."""
+    """One worker's task: its ``number`` of ``workers``, and the descriptors of its socket and of its pipe.
+
+    ``facts`` is the folder in which they keep what they know for a scrape of any of them.
+    """
 
     options: Options
     number: int
     workers: int
     listener: int
     ready: int
+    facts: str
 
 
 def refuse_workers(graph: Graph, workers: int) -> tuple[str, ...]:
@@ -87,10 +91,16 @@ class _Slot:
 
 
 class Supervisor:
-    """Keeps ``workers`` processes at work. ``listen`` binds the port: once for each, or once for all of them."""
+    """Keeps ``workers`` processes at work. ``listen`` binds the port: once for each, or once for all of them.
 
-    def __init__(self, options: Options, workers: int, listen: Callable[[int, bool], socket.socket], port: int) -> None:
+    ``facts`` is a folder of their own, empty as yet.
+    """
+
+    def __init__(
+        self, options: Options, workers: int, listen: Callable[[int, bool], socket.socket], port: int, facts: str
+    ) -> None:
         self._options = options
+        self._facts = facts
         self._listen = listen
         self._spread = sys.platform == "linux"
         first = listen(port, self._spread)
@@ -182,7 +192,7 @@ class Supervisor:
         if slot.listener is None:
             raise RuntimeError("a place without a socket cannot be served")
         reading, writing = os.pipe()
-        job = Job(self._options, slot.number, len(self._slots), slot.listener.fileno(), writing)
+        job = Job(self._options, slot.number, len(self._slots), slot.listener.fileno(), writing, self._facts)
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,

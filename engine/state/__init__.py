@@ -2,8 +2,10 @@
 
 from .closure import Closure, Reason
 from .conversations import Conversations
+from .headroom import Headroom
 from .health import Health
 from .hedge_budget import HedgeBudget
+from .latency import Latency
 from .mirrors import MirrorTallies
 from .retry_budget import RetryBudget
 from .state import State
@@ -14,8 +16,10 @@ __all__ = [
     "Closure",
     "Conversations",
     "Grant",
+    "Headroom",
     "Health",
     "HedgeBudget",
+    "Latency",
     "MemoryStore",
     "MirrorTallies",
     "Reason",

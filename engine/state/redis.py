@@ -15,9 +15,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 from zlib import crc32
 
-from msgspec import DecodeError, Struct, ValidationError, convert, json
+from msgspec import Struct
 
 from .closure import Closure
+from .redis_company import Company, Peer
 from .redis_link import Command, Link
 from .redis_scripts import BEAT, HOLD, LEAVE, PUBLISH, RELEASE, SETTLE, TAKE
 from .store import Claim, Grant, MemoryStore, Refusal
@@ -26,8 +27,6 @@ _log = logging.getLogger("interlock.state")
 
 #: Seconds between two beats: a sign of life, and news of closures.
 EVERY = 0.25
-#: Seconds without a beat after which what a process has in flight is free for others.
-LEASE = 5.0
 #: Seconds for which a refusal is taken for granted without asking again: others may give back what they did not use.
 REMEMBERED = 0.25
 #: Refusals that are remembered.
@@ -67,21 +66,11 @@ class Counters(Struct):
     away_seconds: float = 0.0
 
 
-class Peer(Struct):
-    """A process that shares the store, as it said itself."""
-
-    id: str
-    host: str = ""
-    pid: int = 0
-    fingerprint: str = ""
-
-
 class RedisStore:
     """The protocol of :class:`~engine.state.store.Store` over Redis. Belongs to one event loop.
 
-    ``clock`` is Unix seconds and turns the absolute ends of closures into durations and back, so that processes need
-    not agree on the time; ``who`` says who this process is, at every beat. ``tell`` receives what others publish:
-    a closure, or ``None`` for a return. With ``server_time=False`` the ``now`` of the caller is the time, for tests.
+    ``address``, ``timeout`` and ``ca_file`` are the link's; ``who``, ``clock`` and ``tell`` the company's. With
+    ``server_time=False`` the ``now`` of the caller is the time, for tests.
     """
 
     def __init__(
@@ -97,29 +86,21 @@ class RedisStore:
         tell: Callable[[str, Closure | None], None] = lambda id_, closure: None,
         server_time: bool = True,
     ) -> None:
-        self._me = who().id
-        self._who = who
-        self._clock = clock
         # One hash tag, so that a cluster keeps together what one script needs.
         self._head = f"{{{prefix}}}:"
-        self._processes = (f"{self._head}processes", f"{self._head}processes:say")
-        self._news = (f"{self._head}closures:number", f"{self._head}closures:order", f"{self._head}closures")
+        company = self._company = Company(self._head, who, clock, tell)
+        self._me = company.me
         self._timeout = timeout
         self._when_away = when_away
-        self._tell = tell
         self._server_time = server_time
         self._memory = MemoryStore()
-        self._refusals: dict[str, tuple[float, float]] = {}
+        self._refusals: dict[str, tuple[float, Refusal]] = {}
         self._doubtful: set[str] = set()
         self._keys: dict[tuple[str, float | None], tuple[str, str]] = {}
-        self._closures: dict[str, Closure] = {}
-        self._known = 0
         self._beats: asyncio.Task[None] | None = None
         self._away_since: float | None = None
         self.reason = ""
         """Why the store is away; empty while it is there."""
-        self.peers: tuple[Peer, ...] = ()
-        """The processes that share the store, this one included, as of the latest beat."""
         self.counters = Counters()
         self.link = Link(
             address,
@@ -151,7 +132,7 @@ class RedisStore:
         if beats is not None:
             beats.cancel()
             await asyncio.wait([beats])
-            self.link.submit(Command("leave", self._processes, (self._me,)))
+            self.link.submit(self._company.leave())
         await self.link.aclose()
 
     # -- the protocol --------------------------------------------------------------------------------------------
@@ -160,10 +141,10 @@ class RedisStore:
         """See :class:`Store`. To be awaited while the store is there, the answer itself while it is away."""
         for claim in claims:
             if claim.cost > claim.limit:
-                return Refusal(claim.key, math.inf)
+                return self._memory.peek((claim,), now) or Refusal(claim.key, math.inf)
         if not self.link.up:
             return self._alone(claims, now)
-        keys = [self._processes[0]]
+        keys = [self._company.processes[0]]
         arguments: list[str | int] = [self._me, self._time(now)]
         for claim in claims:
             keys += self._keys_of(claim)
@@ -183,10 +164,12 @@ class RedisStore:
         refused = self._memory.peek(claims if self.link.up else self._shares(claims), now)
         for claim in claims:
             known = self._refusals.get(claim.key)
-            if known is not None and now < known[1]:
-                wait = known[0] - now
-                if refused is None or wait > refused.retry_after:
-                    refused = Refusal(claim.key, wait)
+            if known is None:
+                continue
+            age, refusal = now - known[0], known[1]
+            wait = refusal.retry_after - age
+            if 0 <= age < REMEMBERED and wait > 0 and (refused is None or wait > refused.retry_after):
+                refused = Refusal(claim.key, wait, refusal.left)
         return refused
 
     def settle(self, grant: Grant, costs: Mapping[str, int]) -> None:
@@ -220,24 +203,26 @@ class RedisStore:
 
     def publish(self, id_: str, closure: Closure | None) -> None:
         """See :class:`Store`. While the store is away nobody is told: every process finds out by itself."""
-        if closure is None:
-            lasts, what = 60.0, ""
-            self._closures.pop(id_, None)
-        else:
-            lasts = closure.until - self._clock()
-            what = json.encode({"reason": closure.reason, "detail": closure.detail}).decode()
-            if lasts <= 0:
-                return
-        self.link.submit(Command("publish", self._news, (self._me, id_, round(lasts * 1_000_000), what, "")))
+        command = self._company.publish(id_, closure)
+        if command is not None:
+            self.link.submit(command)
 
     def closures(self) -> Mapping[str, Closure]:
         """See :class:`Store`."""
-        return self._closures
+        return self._company.closures()
 
     # -- what is known of the store ------------------------------------------------------------------------------
 
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """The processes that share the store, this one included, as of the latest beat."""
+        return self._company.peers
+
     def status(self) -> dict[str, Any]:
-        """The store as ``GET /api/v1/status`` shows it, as plain JSON values; ``processes`` include this one."""
+        """The store as ``GET /api/v1/status`` shows it, as plain JSON values; ``processes`` include this one.
+
+        ``agree`` of them run the graph that this one runs.
+        """
         shown: dict[str, Any] = {
             "store": "redis",
             "state": "connected" if self.link.up else "away",
@@ -245,6 +230,8 @@ class RedisStore:
         }
         if not self.link.up:
             shown["reason"] = self.reason
+        mine = self._company.said().fingerprint
+        shown["agree"] = sum(peer.fingerprint == mine for peer in self.peers)
         shown["processes"] = [
             {"host": peer.host, "pid": peer.pid, "fingerprint": peer.fingerprint} for peer in self.peers
         ]
@@ -314,13 +301,13 @@ class RedisStore:
                 future.set_result(grant)
             return
         self.counters.refused += 1
-        claim, wait = claims[answer[1] - 1], answer[2] / 1_000_000
+        refusal = Refusal(claims[answer[1] - 1].key, answer[2] / 1_000_000, answer[3])
         if len(self._refusals) >= ROOM:
-            self._refusals = {key: known for key, known in self._refusals.items() if now < known[1]}
+            self._refusals = {key: known for key, known in self._refusals.items() if now - known[0] < REMEMBERED}
         if len(self._refusals) < ROOM:
-            self._refusals[claim.key] = (now + wait, now + min(wait, REMEMBERED))
+            self._refusals[refusal.key] = (now, refusal)
         if not future.done():
-            future.set_result(Refusal(claim.key, wait))
+            future.set_result(refusal)
 
     def _alone(self, claims: tuple[Claim, ...], now: float) -> Grant | Refusal:
         """The decision without the store."""
@@ -345,12 +332,14 @@ class RedisStore:
 
     def _changed(self, reason: str) -> None:
         if reason:
-            self.counters.aways += 1
-            self._away_since = self._loop_time()
-            self.reason = reason
-            self._refusals.clear()
-            words = _WORDS[self._when_away]
-            _log.error("the state store is away: %s; until it is back %s (state.when_away)", reason, words)
+            if self._away_since is None:
+                self.counters.aways += 1
+                self._away_since = self._loop_time()
+                self._refusals.clear()
+            if reason != self.reason:
+                self.reason = reason
+                words = _WORDS[self._when_away]
+                _log.error("the state store is away: %s; until it is back %s (state.when_away)", reason, words)
             return
         if self._away_since is not None:
             lasted = self._loop_time() - self._away_since
@@ -367,59 +356,17 @@ class RedisStore:
         holds = [
             Command("hold", (self._keys_of(Claim(key, 1, None))[0],), (self._me, count)) for key, count in held.items()
         ]
-        return [self._beat(self._greeted), *holds]
-
-    def _beat(self, answered: Callable[[Any], None]) -> Command:
-        said = json.encode(self._who()).decode()
-        arguments = (self._me, round(LEASE * 1_000_000), said, self._known, "")
-        return Command("beat", (*self._processes, *self._news), arguments, answered)
+        return [self._company.beat(self.link, greeting=True), *holds]
 
     async def _beat_on(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
             if self.link.up:
-                self.link.submit(self._beat(self._heard))
+                self.beat()
 
     def beat(self) -> None:
         """Say now what has changed of this process, instead of at the next beat."""
-        self.link.submit(self._beat(self._heard))
-
-    def _greeted(self, answer: Any) -> None:
-        if answer is not None:
-            self._heard([1, *answer[1:]])
-
-    def _heard(self, answer: Any) -> None:
-        """The answer to a beat: who is there, and what is new."""
-        if answer is None:
-            return
-        known, number, said, news = answer
-        if not known:
-            self.link.drop("it no longer knew this process")
-            return
-        self.peers = tuple(json.decode(text, type=Peer) for text in said[1::2])
-        now = self._clock()
-        for id_, micros, process, what in news:
-            if process != self._me:
-                self._learn(id_, now + int(micros) / 1_000_000, what)
-        # A store that was emptied counts from the start again.
-        self._known = number
-
-    def _learn(self, id_: str, until: float, what: str) -> None:
-        if not what:
-            self._closures.pop(id_, None)
-            self._tell(id_, None)
-            return
-        if until <= self._clock():
-            return
-        known = self._closures.get(id_)
-        if known is None or known.until < until:
-            try:
-                closure = convert({**json.decode(what), "until": until}, type=Closure)
-            except (ValidationError, DecodeError, TypeError):
-                _log.warning("a process of another version closed %s for a reason that this one does not know", id_)
-                return
-            self._closures[id_] = closure
-            self._tell(id_, closure)
+        self.link.submit(self._company.beat(self.link))
 
 
 def _uncounted(claims: tuple[Claim, ...]) -> tuple[Claim, ...]:

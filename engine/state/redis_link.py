@@ -90,7 +90,7 @@ class Link:
     """Keeps one connection. ``address`` is asked for the URL at every connecting: a secret may have been replaced.
 
     ``timeout`` is how many seconds an answer may take. ``greeting`` gives the commands that a new connection begins
-    with. ``changed`` is told when the store is back (an empty text) or away (why).
+    with. ``changed`` is told when the store is back (an empty text), and at every failure why it is away.
     """
 
     def __init__(
@@ -235,11 +235,8 @@ class Link:
 
     def _fail(self, reason: str, quietly: bool = False) -> None:
         """From here on nothing waits for the store."""
-        if self.up:
-            self.up = False
-            if not quietly:
-                self._changed(reason)
-        elif not quietly and not self._tried.is_set():
+        self.up = False
+        if not quietly:
             self._changed(reason)
         while self._queue:
             command = self._queue.popleft()
@@ -266,4 +263,4 @@ def _connection(url: str, ca_file: str | None) -> Connection:
 def _why(problem: BaseException, seconds: float) -> str:
     if isinstance(problem, TimeoutError):
         return f"no answer within {seconds * 1000:g} ms"
-    return str(problem).strip() or type(problem).__name__
+    return str(problem).strip().rstrip(".") or type(problem).__name__

@@ -30,7 +30,7 @@ def _filled(script: str) -> str:
 #: KEYS: processes, then for each claim two of a window (order, sums) or one of concurrency (counts) twice.
 #: ARGV: process, clock or '', then for each claim limit, microseconds (0 is concurrency), cost.
 #: Returns {1, [bucket, left, microseconds until the first is freed]...}, or {0, number of the claim that has to wait
-#: longest, microseconds until it has room}.
+#: longest, microseconds until it has room, what its limit has left}.
 TAKE = _filled(
     _CLOCK
     + """
@@ -63,7 +63,7 @@ local function used(order, sums, bucket)
   end
   local first = redis.call('LINDEX', order, 0)
   while tonumber(first) < oldest do
-    redis.call('HINCRBY', sums, 'total', -(redis.call('HGET', sums, first) or 0))
+    redis.call('HINCRBY', sums, 'total', 0 - (redis.call('HGET', sums, first) or 0))
     redis.call('HDEL', sums, first)
     redis.call('LPOP', order)
     first = redis.call('LINDEX', order, 0)
@@ -103,7 +103,9 @@ for i = 1, claims do
   end
   if need > longest and need > 0 then refused, longest = i, need end
 end
-if refused > 0 then return {0, refused, math.ceil(longest)} end
+if refused > 0 then
+  return {0, refused, math.ceil(longest), math.max(0, ARGV[3 * refused] - state[refused][1])}
+end
 local out = {1}
 for i = 1, claims do
   local limit, per, cost = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1]), tonumber(ARGV[3 * i + 2])
@@ -150,7 +152,7 @@ return 1
 
 #: KEYS: counts of one concurrency limit. ARGV: process, how many of its requests have ended.
 RELEASE = """
-local left = redis.call('HINCRBY', KEYS[1], ARGV[1], -ARGV[2])
+local left = redis.call('HINCRBY', KEYS[1], ARGV[1], 0 - ARGV[2])
 if left <= 0 then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return left
 """

@@ -102,8 +102,8 @@ class Sender:
 
     def _close(self) -> None:
         if self._sent is not None:
-            self._traces.shutdown()
-            self._metrics.shutdown()  # type: ignore[no-untyped-call]
+            self._traces.shutdown()  # type: ignore[no-untyped-call]
+            self._metrics.shutdown()
 
     def _send_spans(self) -> None:
         if self._dropped:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,12 +28,21 @@ class Shared:
     def __init__(self, folder: Path, worker: str) -> None:
         self._folder = folder
         self._worker = worker
+        self._lock = threading.Lock()
+        self._latest = 0
 
-    def write(self, frozen: bytes) -> None:
-        """Keep this process's facts, whole or not at all."""
-        fresh = self._folder / f"{self._worker}.{os.getpid()}.new"
-        fresh.write_bytes(frozen)
-        fresh.replace(self._folder / f"{self._worker}{_SUFFIX}")
+    def write(self, frozen: bytes, number: int) -> None:
+        """Keep this process's facts, whole or not at all; those of a higher ``number`` are newer, and stay.
+
+        May be called from several threads.
+        """
+        with self._lock:
+            if number < self._latest:
+                return
+            self._latest = number
+            fresh = self._folder / f"{self._worker}.new"
+            fresh.write_bytes(frozen)
+            fresh.replace(self._folder / f"{self._worker}{_SUFFIX}")
 
     def read(self, alive: Callable[[int], bool] | None = None) -> list[Facts]:
         """The facts of every process that lives, in the order of their names."""
