@@ -82,7 +82,6 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
                 position = found
                 continue
             if isinstance(tried, Reply):
-                found = tried
                 return tried
             facts.tries += 1
             result: Verdict | None

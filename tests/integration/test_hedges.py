@@ -265,7 +265,7 @@ def test_a_client_that_leaves_the_winner_in_its_output_ends_it(tmp_path: Path) -
 # -- load ----------------------------------------------------------------------------------------------------------
 
 MANY = 400
-SLOW = 0.4
+SLOW = 1.0
 
 
 def one_in(every: int) -> Any:
