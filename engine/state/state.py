@@ -19,6 +19,7 @@ from .health import Health
 from .hedge_budget import HedgeBudget
 from .holds import Hold
 from .latency import Latency
+from .mirrors import MirrorTallies
 from .retry_budget import RetryBudget
 from .store import MemoryStore, Store
 
@@ -54,6 +55,7 @@ class State:
         "conversations",
         "headroom",
         "latency",
+        "mirrors",
         "store",
     )
 
@@ -62,6 +64,7 @@ class State:
         self.conversations = Conversations()
         self.headroom = Headroom()
         self.latency = Latency()
+        self.mirrors = MirrorTallies()
         self.store: Store = MemoryStore()
         self._metered: frozenset[str] = frozenset()
         self._health: dict[str, Health] = {}
@@ -285,6 +288,7 @@ class State:
             del self._budgets[name]
         for key in [key for key in self._hedges if key[0] not in graph.routes]:
             del self._hedges[key]
+        self.mirrors.retain(graph.routes)
         self.buckets.retain(graph.limits.all)
         self._metered = graph.metered
         self.headroom.retain(self._metered)
