@@ -91,7 +91,7 @@ class Run(Watched):
 
     async def _attempt_all(self, plan: Plan, route: Route) -> Reply | StreamReply:
         """Attempt candidates as ``advance`` says, until one serves or the request ends otherwise."""
-        facts = Facts(0.0, closed=self.state.closed)
+        facts = Facts(0.0, closed=self.state.closed, passed=plan.passed, position=plan.start, farthest=plan.start)
         budget = self.state.retry_budget(route.name)
         budget.request(self.started)
         position = plan.start
@@ -108,7 +108,7 @@ class Run(Watched):
                     return self._failed(onward.outcome_class, Verdict(onward.outcome_class))
                 if not isinstance(onward, Go):
                     return self._uncarried(problem)
-                position = onward.position
+                position = facts.follow(onward)
                 continue
             self.begun = facts.attempts = facts.attempts + 1
             facts.tries += 1
@@ -123,8 +123,9 @@ class Run(Watched):
                 facts.larger_than = max(facts.larger_than, step.target.context_window or 0)
             following = advance(plan, position, result.outcome_class, facts, self.now())
             if isinstance(following, Go):
-                position = following.position
-                facts.tries = 0
+                position = facts.follow(following, result.outcome_class)
+                if following.again:
+                    budget.retry(moment)
             elif isinstance(following, Wait):
                 # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
                 budget.retry(moment)
