@@ -64,7 +64,8 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
     its share there; the first has taken it already. Such a walk retries nothing.
     """
     attempt = stream_attempt if run.call.stream else plain_attempt
-    facts = Facts(0.0, closed=run.state.closed)
+    passed = plan.passed if extra is None else ()
+    facts = Facts(0.0, closed=run.state.closed, passed=passed, position=position, farthest=position)
     race: Race | None = None
     found: End | int | None = None
     try:
@@ -104,14 +105,14 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
                 if found is not None:
                     return found
             elif isinstance(following, Go):
-                position = following.position
-                facts.tries = 0
+                position = facts.follow(following, result.outcome_class)
                 if race is not None or extra is not None:
                     after = Failed(result.outcome_class, result)
                     found = await _joined(run, plan, route, race, position, end, after, extra)
                     if not isinstance(found, int):
                         return found
-                    position = found
+                    if found != position:
+                        position = facts.follow(Go(found))
             else:
                 return Failed(following.outcome_class, result)
     finally:
@@ -127,7 +128,7 @@ def _passed_over(run: Run, plan: Plan, position: int, end: int, facts: Facts, pr
     failed = Failed(OutcomeClass.INVALID_REQUEST, problem)
     if not isinstance(onward, Go):
         return failed
-    return onward.position if onward.position < end else Onward(onward.position, failed)
+    return facts.follow(onward) if onward.position < end else Onward(onward.position, failed)
 
 
 def _following(
@@ -145,7 +146,7 @@ def _following(
     facts.retry_after = result.retry_after
     facts.retry_allowed = may_retry and budget.allows(route.retry.budget, moment)
     following = advance(plan, position, result.outcome_class, facts, run.now())
-    if isinstance(following, Wait):
+    if isinstance(following, Wait) or (isinstance(following, Go) and following.again):
         # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
         budget.retry(moment)
     return following
