@@ -21,7 +21,7 @@ TIMEOUTS = {"connect": "1s", "first_token": "2s", "idle": "2s", "attempt": "2s",
 #: What each variant leaves out, as a change of the policy that holds for everything.
 VARIANTS: dict[str, dict[str, Any]] = {
     "all": {},
-    "no breaker": {"breaker": {"min_requests": 1_000_000}},
+    "no breaker": {"breaker": {"min_requests": 1_000_000, "consecutive": 1_000_000}},
     "no retry": {"retry": {"per_target": 1, "budget": "0%"}},
 }
 
