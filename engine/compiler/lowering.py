@@ -9,6 +9,8 @@ from engine.graph import (
     Balance,
     Digester,
     Fallback,
+    Hedge,
+    Mirror,
     Reject,
     Route,
     RouteStep,
@@ -21,7 +23,7 @@ from engine.graph import (
     attributes,
 )
 
-from .blueprint import AmongEquals, Blueprint, ByCase, Draft, InTurn, OneOf, UseRoute, UseTarget
+from .blueprint import AmongEquals, Beside, Blueprint, ByCase, CopyTo, Draft, InTurn, OneOf, UseRoute, UseTarget
 from .layers import PolicyBook, Resolved, params_of
 
 
@@ -58,6 +60,7 @@ class Lowering:
             reads=frozenset(self.reads),
             targets=tuple(self.found.values()),
             metered=frozenset(self.metered),
+            circuits=tuple(dict.fromkeys(leaf.circuit for leaf in self.leaves)),
             digest=digester.digest(
                 (draft.head, draft.tree, tuple(other.tree for other in used), tuple(self.leaves), retry, timeouts)
             ),
@@ -80,6 +83,14 @@ class Lowering:
             return Balance(step.by, members, step.key, path)
         if isinstance(step, ByCase):
             return self._switch(step, _at(where, "switch"))
+        if isinstance(step, Beside):
+            path = _at(where, "hedge")
+            steps = tuple(self.step(s, f"{path}[{i}]") for i, s in enumerate(step.steps))
+            return Hedge(steps, step.delay, step.extra, step.tools, path)
+        if isinstance(step, CopyTo):
+            path = _at(where, "mirror")
+            to = self._target(step.to, f"{path}.to")
+            return Mirror(to, step.share, self.step(step.step, f"{path}.step"), step.tools, path)
         if isinstance(step, UseRoute):
             return self._route(step, _at(where, f"route({step.route})"))
         return Reject(step.status, step.message, where or "step")

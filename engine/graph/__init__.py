@@ -6,13 +6,16 @@ from .fingerprint import Digester, canonical, digest, digest_nodes, whole
 from .globs import matches
 from .graph import Graph
 from .index import RouteIndex
+from .limits import Limit, LimitIndex, Rate
 from .nodes import (
     Auth,
     Balance,
     Breaker,
     Fallback,
+    Hedge,
     Issuer,
     Key,
+    Mirror,
     Otlp,
     Params,
     Price,
@@ -47,14 +50,19 @@ __all__ = [
     "Digester",
     "Fallback",
     "Graph",
+    "Hedge",
     "Issuer",
     "Key",
+    "Limit",
+    "LimitIndex",
+    "Mirror",
     "Not",
     "Otlp",
     "Params",
     "Price",
     "Provider",
     "Quirks",
+    "Rate",
     "Reject",
     "Retry",
     "Route",

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from engine.exchange import OutcomeClass
 
 from .conditions import Condition
+from .limits import Rate
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -38,7 +39,8 @@ class Auth:
     """How requests to a provider are authenticated; ``header`` names the header of the ``header`` scheme.
 
     ``access_key``, ``session_token``, ``region`` and ``service`` belong to the scheme ``aws``, ``tenant`` and
-    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for.
+    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for. ``others`` are further secrets of
+    the same kind, each of an account of its own, that requests take in turn.
     """
 
     scheme: str
@@ -51,6 +53,7 @@ class Auth:
     tenant: str | None = None
     client_id: str | None = None
     audience: str | None = None
+    others: tuple[SecretRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +85,7 @@ class Provider:
     labels: Mapping[str, Any] = field(default_factory=_empty)
     headers: tuple[tuple[str, str], ...] = ()
     quirks: Quirks = Quirks()
-    limits: tuple[Mapping[str, Any], ...] = ()
+    limits: tuple[Rate, ...] = ()
     also_speaks: tuple[str, ...] = ()
     """Further dialects it answers in, at the same address."""
     command: tuple[str, ...] = ()
@@ -266,7 +269,36 @@ class RouteStep:
     path: str = ""
 
 
-Step = TargetStep | Fallback | Split | Balance | Switch | Reject | RouteStep
+@dataclass(frozen=True, slots=True, eq=False)
+class Hedge:
+    """Steps in order; the next one is also started when the one before has given nothing for ``delay`` seconds.
+
+    The first that answers wins, the others are cancelled. ``extra`` is the share of the requests that come here that
+    may be sent to one more target so. Requests with tools fail over only, unless ``tools``.
+    """
+
+    steps: tuple["Step", ...]
+    delay: float
+    extra: float = 0.1
+    tools: bool = False
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mirror:
+    """``step`` serves; ``share`` (0..1) of the requests that it serves are copied to ``to``, whose answers nobody gets.
+
+    Requests with tools are not copied, unless ``tools``.
+    """
+
+    to: TargetStep
+    share: float
+    step: "Step"
+    tools: bool = False
+    path: str = ""
+
+
+Step = TargetStep | Fallback | Split | Balance | Switch | Hedge | Mirror | Reject | RouteStep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,6 +319,8 @@ class Route:
     """Every target below, in tree order, each once."""
     metered: frozenset[str] = frozenset()
     """Ids of the targets in balances by ``usage``: what their replies say of rate limits is read."""
+    circuits: tuple[str, ...] = ()
+    """The ids of the circuits of every use of a target below, each once."""
     digest: str = ""
     """Content hash of everything that decides this route's behaviour."""
 
@@ -366,6 +400,11 @@ class Settings:
     ca_file: str | None = None
     access_log: bool = True
     issuers: tuple[Issuer, ...] = ()
+    in_flight: int | None = None
+    """Model requests under way beyond which others are refused; ``None`` is what the process has file handles for."""
+    queue_length: int = 1000
+    """Requests that may wait for one provider's limits, and for how many seconds at most."""
+    queue_wait: float = 60.0
     otlp: Otlp | None = None
     edits: Literal["files", "branch"] = "files"
     """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""

@@ -1,8 +1,10 @@
 """The pure planner: every routing decision, and nothing else."""
 
-from .advance import advance, pass_over
+from .advance import advance, beside, pass_over
+from .limits import over_limit
 from .model import (
     SKIP_REASONS,
+    Beside,
     Candidate,
     Closed,
     Exit,
@@ -24,6 +26,7 @@ from .tree import children, targets_of
 
 __all__ = [
     "SKIP_REASONS",
+    "Beside",
     "Candidate",
     "Closed",
     "Exit",
@@ -40,8 +43,10 @@ __all__ = [
     "Wait",
     "advance",
     "assign",
+    "beside",
     "children",
     "find_route",
+    "over_limit",
     "pass_over",
     "plan",
     "targets_of",

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from engine.graph import Balance, Fallback, Reject, RouteStep, Split, Step, Switch, TargetStep, describe, evaluate
+from engine.graph import (
+    Balance,
+    Fallback,
+    Hedge,
+    Mirror,
+    Reject,
+    RouteStep,
+    Split,
+    Step,
+    Switch,
+    TargetStep,
+    describe,
+    evaluate,
+)
 
 from .model import Request
 from .splits import assign
@@ -18,10 +31,10 @@ def identity(step: Step) -> str:
     """A name for a member of a balance that does not depend on its position: its targets, in the order they matter."""
     if isinstance(step, TargetStep):
         return step.target.id
-    if isinstance(step, RouteStep):
+    if isinstance(step, RouteStep | Mirror):
         return identity(step.step)
     parts = [identity(child) for child in children(step)]
-    if isinstance(step, Fallback | Switch):
+    if isinstance(step, Fallback | Hedge | Switch):
         return f"({'>'.join(parts)})"
     return f"({'+'.join(sorted(parts))})" if parts else type(step).__name__
 
@@ -51,6 +64,10 @@ def _use(step: Step) -> str:
         own = (step.status, step.message)
     elif isinstance(step, Fallback):
         own = sorted(step.on)
+    elif isinstance(step, Hedge):
+        own = (step.delay, step.extra, step.tools)
+    elif isinstance(step, Mirror):
+        own = (step.share, step.tools)
     elif isinstance(step, Switch):
         own = [describe(condition) for condition, _ in step.cases]
     elif isinstance(step, Split):
@@ -86,4 +103,6 @@ def _ways(step: Step, request: Request) -> Iterable[Step]:
         return [] if chosen is None else [chosen]
     if isinstance(step, Balance):
         return sorted(children(step), key=identity)
+    if isinstance(step, Mirror):
+        return [step.step]
     return children(step)

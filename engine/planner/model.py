@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from engine.exchange import OutcomeClass
-from engine.graph import Reject, Route, Step, Target, TargetStep
-from engine.state import Closure
+from engine.graph import Limit, Reject, Route, Step, Target, TargetStep
+from engine.state import Claim, Closure, Refusal
 
 from .because import order_dict
 
@@ -84,6 +84,12 @@ class View(Protocol):
     def holder(self, conversation: str) -> str | None:
         """The id of the target that keeps this conversation, where that is known."""
 
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        """The bucket of the limit in which requests of this value of its ``each`` count."""
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        """Whether these client limits have no room for the claims at this moment, and until when."""
+
     def closed(self, step: TargetStep, now: float) -> Closure | None:
         """Why this use of a target is to be passed over while another can serve, ``None`` if it is not."""
 
@@ -114,10 +120,11 @@ SKIP_REASONS = (
     "credential",  # its provider's secret is not set, or the provider refuses it
     "breaker",  # it failed too often of late
     "held",  # it asked to be left alone for a while
-    "limit",  # what may be sent to it is used up for now
+    "limit",  # what may be sent to it, or asked by this caller, is used up for now
     "no_fallback",  # the client forbade failover
     "not_assigned",  # it stands in another variant of a split
     "not_selected",  # it stands in another case of a switch
+    "not_mirrored",  # it gets copies of requests, and none of this one
     "rejected",  # it stands behind a reject step
 )
 
@@ -129,14 +136,31 @@ class Exit(Struct, frozen=True):
     to: int
 
 
+class Beside(Struct, frozen=True):
+    """When a candidate has given nothing for ``delay`` seconds, start the first of those from ``to`` to before ``end``
+    that may serve beside it. ``extra`` is the share of the requests of hedge ``name`` that may be sent once more so.
+    """
+
+    to: int
+    end: int
+    delay: float
+    extra: float
+    name: str
+
+
 class Candidate(Struct, frozen=True):
     """One entry of a plan: a target to attempt, or a ``reject`` step that ends the request when it is reached.
 
-    ``exits`` is its row of the jump table, innermost ``fallback`` first; a class in no exit stops.
+    ``exits`` is its row of the jump table, innermost ``fallback`` first; a class in no exit stops. ``hedge`` says what
+    else is started when it is slow. If it serves, a copy of the request is sent to each target in ``mirrors``.
     """
 
     step: TargetStep | Reject
     exits: tuple[Exit, ...] = ()
+    hedge: Beside | None = None
+    mirrors: tuple[TargetStep, ...] = ()
+    closure: Closure | None = None
+    """Why it was to be passed over when the plan was made."""
 
 
 class Member(Struct):
@@ -173,8 +197,10 @@ class Plan(Struct, frozen=True):
     """What will be done for one request: candidates in order, where to go after each outcome class, who was skipped.
 
     Either ``candidates`` is not empty, or ``stop`` says how the request ends without any attempt (``status``, ``code``
-    and ``message`` are then for the client, where they differ from the class's own). ``variants`` are the
-    (split, variant) pairs assigned, ``orders`` the balances that were walked, with the facts they were ordered by.
+    and ``message`` are then for the client, where they differ from the class's own, ``retry_after`` is in seconds).
+    ``start`` is the candidate to begin with; others that are closed are passed over as long as they are and another
+    can serve. ``variants`` are the (split, variant) pairs assigned, ``orders`` the balances that were walked, with the
+    facts they were ordered by.
     """
 
     route: Route | None
@@ -188,11 +214,28 @@ class Plan(Struct, frozen=True):
     message: str = ""
     request_id: str = ""
     fingerprint: str = ""
+    limits: tuple[Claim, ...] = ()
+    """What the request claims of client limits, to be taken before its first attempt."""
+    refusal: Refusal | None = None
+    """Which of these claims has no room, where that is why the request ends."""
+    start: int = 0
+    retry_after: float | None = None
 
     @property
     def attempts(self) -> tuple[str, ...]:
-        """The ids of the targets in the order they are tried if each fails over."""
-        return tuple(c.step.target.id for c in self.candidates if isinstance(c.step, TargetStep))
+        """The ids of the targets in the order they are tried if each fails over, closed ones left out."""
+        start = self.start
+        return tuple(
+            candidate.step.target.id
+            for position, candidate in enumerate(self.candidates)
+            if isinstance(candidate.step, TargetStep)
+            and (position == start or (position > start and candidate.closure is None))
+        )
+
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """The ids of the targets that a copy of the request is sent to, if what their mirrors stand before serves."""
+        return tuple(dict.fromkeys(to.target.id for c in self.candidates for to in c.mirrors))
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain JSON values; ``after`` is a candidate's jump table (class -> where to go; absent: stop)."""
@@ -203,7 +246,14 @@ class Plan(Struct, frozen=True):
             for way in candidate.exits:
                 for cls in sorted(way.on):
                     after.setdefault(cls.value, names[way.to])
-            rows.append({"target": name, "path": candidate.step.path, "after": after})
+            row: dict[str, Any] = {"target": name, "path": candidate.step.path, "after": after}
+            if (hedge := candidate.hedge) is not None:
+                row["hedge"] = {"target": names[hedge.to], "delay": hedge.delay, "extra": hedge.extra}
+            if candidate.mirrors:
+                row["mirrors"] = [to.target.id for to in candidate.mirrors]
+            if candidate.closure is not None:
+                row["closed"] = candidate.closure.reason
+            rows.append(row)
         return {
             "route": self.route.name if self.route else None,
             "graph": self.fingerprint,
@@ -216,7 +266,18 @@ class Plan(Struct, frozen=True):
             "status": self.status,
             "code": self.code or None,
             "message": self.message or None,
+            **({"limits": [_claim(claim) for claim in self.limits]} if self.limits else {}),
+            "retry_after": self.retry_after if self.refusal is None else _finite(self.refusal.retry_after),
         }
+
+
+def _finite(seconds: float) -> float | None:
+    return None if seconds == float("inf") else seconds
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    window = {} if claim.per is None else {"per": claim.per}
+    return {"key": claim.key, claim.unit: claim.limit, **window, "takes": claim.cost}
 
 
 def _name(candidate: Candidate) -> str:
@@ -232,17 +293,20 @@ class Facts(Struct):
     """What ``advance`` must know of the request's progress; the caller keeps it up to date.
 
     ``remaining`` is seconds to the request's deadline, ``attempts`` how many were made in all, ``tries`` how many of
-    the current target in a row, ``retry_allowed`` whether the route's retry budget has room, ``retry_after`` what the
-    upstream asked for in seconds, ``larger_than`` the largest context window that was exceeded so far (0: none).
-    ``closed`` tells of the moment who is to be passed over; nobody, unless it is given.
+    the current target in a row, ``retry_allowed`` whether the route's retry budget has room, ``hedge_allowed`` whether
+    the hedge's own has, ``retry_after`` what the upstream asked for in seconds, ``larger_than`` the largest context
+    window that was exceeded so far (0: none), ``under_way`` the candidates that are attempted beside the one that
+    ended. ``closed`` tells of the moment who is to be passed over; nobody, unless it is given.
     """
 
     remaining: float
     attempts: int = 0
     tries: int = 0
     retry_allowed: bool = True
+    hedge_allowed: bool = True
     retry_after: float | None = None
     larger_than: int = 0
+    under_way: tuple[int, ...] = ()
     closed: Closed = nobody_closed
 
 

@@ -73,13 +73,30 @@ Size = Annotated[
 ]
 
 
+class Queue(Model):
+    """Requests that wait because the limits of the only providers that could serve them are used up."""
+
+    length: Opt[Annotated[int, Field(ge=0, le=1_000_000)]] = Field(
+        default=None, description="How many may wait for one provider; 1000 by default, 0 refuses at once."
+    )
+    wait: Opt[Duration] = Field(
+        default=None, description="How long each may wait, its own deadline apart; 60s by default."
+    )
+
+
 class RequestLimits(Model):
-    """Requests beyond these are refused before they are read."""
+    """Requests beyond these are refused at once."""
 
     body: Opt[Size] = Field(default=None, description="Largest body, as `20MB`, `512KB` or bytes; 20MB by default.")
     depth: Opt[Annotated[int, Field(ge=1, le=1000)]] = Field(
         default=None, description="Deepest nesting of JSON; 100 by default."
     )
+    in_flight: Opt[Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
+        default=None,
+        description="Model requests under way in one process beyond which others are refused with 503 and Retry-After; "
+        "by default as many as it has file handles for (two each, of what the system allows), at most 10,000.",
+    )
+    queue: Queue = Field(default=Queue(), description="Requests that wait for a provider's limits.")
 
 
 class Reload(Model):

@@ -4,6 +4,7 @@ from .closure import Closure, Reason
 from .conversations import Conversations
 from .headroom import Headroom
 from .health import Health
+from .hedge_budget import HedgeBudget
 from .latency import Latency
 from .retry_budget import RetryBudget
 from .state import State
@@ -16,6 +17,7 @@ __all__ = [
     "Grant",
     "Headroom",
     "Health",
+    "HedgeBudget",
     "Latency",
     "MemoryStore",
     "Reason",

@@ -94,7 +94,7 @@ class RedisStore:
         self._when_away = when_away
         self._server_time = server_time
         self._memory = MemoryStore()
-        self._refusals: dict[str, tuple[float, float]] = {}
+        self._refusals: dict[str, tuple[float, Refusal]] = {}
         self._doubtful: set[str] = set()
         self._keys: dict[tuple[str, float | None], tuple[str, str]] = {}
         self._beats: asyncio.Task[None] | None = None
@@ -141,7 +141,7 @@ class RedisStore:
         """See :class:`Store`. To be awaited while the store is there, the answer itself while it is away."""
         for claim in claims:
             if claim.cost > claim.limit:
-                return Refusal(claim.key, math.inf)
+                return self._memory.peek((claim,), now) or Refusal(claim.key, math.inf)
         if not self.link.up:
             return self._alone(claims, now)
         keys = [self._company.processes[0]]
@@ -164,10 +164,12 @@ class RedisStore:
         refused = self._memory.peek(claims if self.link.up else self._shares(claims), now)
         for claim in claims:
             known = self._refusals.get(claim.key)
-            if known is not None and now < known[1]:
-                wait = known[0] - now
-                if refused is None or wait > refused.retry_after:
-                    refused = Refusal(claim.key, wait)
+            if known is None:
+                continue
+            age, refusal = now - known[0], known[1]
+            wait = refusal.retry_after - age
+            if 0 <= age < REMEMBERED and wait > 0 and (refused is None or wait > refused.retry_after):
+                refused = Refusal(claim.key, wait, refusal.left)
         return refused
 
     def settle(self, grant: Grant, costs: Mapping[str, int]) -> None:
@@ -299,13 +301,13 @@ class RedisStore:
                 future.set_result(grant)
             return
         self.counters.refused += 1
-        claim, wait = claims[answer[1] - 1], answer[2] / 1_000_000
+        refusal = Refusal(claims[answer[1] - 1].key, answer[2] / 1_000_000, answer[3])
         if len(self._refusals) >= ROOM:
-            self._refusals = {key: known for key, known in self._refusals.items() if now < known[1]}
+            self._refusals = {key: known for key, known in self._refusals.items() if now - known[0] < REMEMBERED}
         if len(self._refusals) < ROOM:
-            self._refusals[claim.key] = (now + wait, now + min(wait, REMEMBERED))
+            self._refusals[refusal.key] = (now, refusal)
         if not future.done():
-            future.set_result(Refusal(claim.key, wait))
+            future.set_result(refusal)
 
     def _alone(self, claims: tuple[Claim, ...], now: float) -> Grant | Refusal:
         """The decision without the store."""

@@ -252,7 +252,7 @@ def _shipped() -> tuple[list[ProviderDoc], int, str]:
 
 
 def _signed_in(provider: ProviderDoc) -> str:
-    secret = provider.auth.secret_ref
+    secret = next(iter(provider.auth.secret_refs), None)
     scheme = getattr(provider.auth, "scheme", "")
     return f"`{secret.env}`" if secret is not None and secret.env else "" if scheme == "none" else f"scheme `{scheme}`"
 

@@ -20,6 +20,7 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Limit,
     Provider,
     Reject,
     Retry,
@@ -35,7 +36,8 @@ from engine.graph import (
     Variant,
 )
 from engine.planner import Facts, Go, Plan, Request, Wait, advance, targets_of
-from engine.state import Closure
+from engine.state import Claim, Closure, MemoryStore, Refusal
+from engine.state.buckets import bucket
 
 PROVIDERS = [
     Provider(name, "cloud", "openai-chat", f"https://{name}.example/v1", "http", Auth("none")) for name in "nsw"
@@ -123,6 +125,8 @@ class Moment:
 
     busy: dict[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
+    store: MemoryStore = field(default_factory=MemoryStore)
+    now: float = 0.0
     shut: dict[str, Closure] = field(default_factory=dict)
     times: dict[str, float] = field(default_factory=dict)
     left: dict[str, float] = field(default_factory=dict)
@@ -136,6 +140,12 @@ class Moment:
 
     def credential(self, provider: str) -> bool:
         return provider not in self.unset
+
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        return bucket(value)
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        return self.store.peek(claims, self.now)
 
     def closed(self, step: TargetStep, now: float) -> Closure | None:
         return self.shut.get(step.target.id)

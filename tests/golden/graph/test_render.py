@@ -51,7 +51,7 @@ def test_an_empty_graph_can_be_drawn(format_: str) -> None:
 
 def test_json_is_complete_for_the_whole_graph_and_without_keys_for_one_route(sample: Graph) -> None:
     whole = json.loads(render(sample, "json"))
-    assert list(whole) == ["fingerprint", "routes", "targets", "providers", "keys", "settings", "declared"]
+    assert list(whole) == ["fingerprint", "routes", "targets", "providers", "keys", "limits", "settings", "declared"]
     assert whole["routes"]["chat"]["at"] == "policies/chat.yaml:3"
     assert whole["targets"]["north/large"]["price"]["tiers"] == [{"above": 128000, "input": "1.18", "output": "1.58"}]
     part = json.loads(render(sample, "json", "sorted"))

@@ -13,6 +13,7 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Limit,
     Provider,
     Reject,
     Retry,
@@ -26,7 +27,8 @@ from engine.graph import (
     Variant,
 )
 from engine.planner import Plan, Request, plan, targets_of
-from engine.state import Closure
+from engine.state import Claim, Closure, MemoryStore, Refusal
+from engine.state.buckets import bucket
 
 EVERYTHING = "chat stream tools vision json_schema embeddings"
 
@@ -43,6 +45,8 @@ class Moment:
     times: Mapping[str, float] = field(default_factory=dict)
     left: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    now: float = 0.0
 
     def holder(self, conversation: str) -> str | None:
         return self.holders.get(conversation)
@@ -52,6 +56,12 @@ class Moment:
 
     def credential(self, provider: str) -> bool:
         return provider not in self.unset
+
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        return bucket(value)
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        return self.store.peek(claims, self.now)
 
     def closed(self, step: TargetStep, now: float) -> Closure | None:
         return self.shut.get(step.target.id)
