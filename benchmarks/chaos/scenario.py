@@ -41,7 +41,8 @@ class Scenario:
     """A script as data.
 
     ``timeline`` holds (second, target, behaviour) in order. ``route`` gives the documents of routes and more for a
-    variant; providers and the policy come by themselves. ``settled`` is the second from which the figures count.
+    variant; providers and the policy come by themselves. The table's figures count
+    from second ``settled`` to ``until`` of the scenario's length.
     ``addresses`` replaces the base URL of a target, with its port for ``{}``; ``providers`` changes their documents.
     """
 
@@ -56,6 +57,7 @@ class Scenario:
     variants: tuple[str, ...] = ("all",)
     timeline: Callable[[float], list[tuple[float, str, Behaviour]]] = lambda seconds: []
     settled: float = 0.0
+    until: Callable[[float], float] = lambda seconds: seconds
     addresses: Mapping[str, str] = field(default_factory=dict)
     providers: Callable[[str], Mapping[str, Document]] = lambda variant: {}
     policy: Mapping[str, Any] = field(default_factory=dict)

@@ -211,6 +211,10 @@ QUICK, TEN_TIMES = Behaviour(latency=0.06, jitter=0.2), Behaviour(latency=0.6, j
 BALANCES = {"all": "latency", "weighted": "weighted", "least_busy": "least_busy"}
 
 
+def _recovers(seconds: float) -> float:
+    return seconds * 0.55
+
+
 def _slow_routes(variant: str) -> list[Document]:
     by = BALANCES[variant]
     return [
@@ -221,16 +225,17 @@ def _slow_routes(variant: str) -> list[Document]:
 
 SLOW_ONE = Scenario(
     name="slow",
-    says="one of three targets is ten times slower from the 2nd second on, beside two healthy ones alone; by latency, "
-    "and by other balances. Figures from the 5th second on",
-    seconds=16,
-    short=9,
-    settled=5.0,
+    says="one of three targets is ten times slower from the 2nd second on until it recovers, beside two healthy ones "
+    "alone; by latency, and by other balances. Figures from the 4th second until it recovers",
+    seconds=24,
+    short=11,
+    settled=4.0,
+    until=_recovers,
     targets=dict.fromkeys("abcde", QUICK),
     routes=_slow_routes,
     loads=(Load("three", model="three", rate=60), Load("two", model="two", rate=40)),
-    timeline=lambda seconds: [(2.0, "c", TEN_TIMES)],
-    goals=lambda result: slow_one(result, 5.0),
+    timeline=lambda seconds: [(2.0, "c", TEN_TIMES), (_recovers(seconds), "c", QUICK)],
+    goals=lambda result: slow_one(result, 4.0, _recovers(result.seconds)),
     variants=tuple(BALANCES),
 )
 
