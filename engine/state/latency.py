@@ -13,7 +13,6 @@ from typing import Any
 
 from engine.exchange import RULES, Effect, OutcomeClass
 
-
 _C = OutcomeClass
 #: What a longer and a shorter time count for beside what was known. Both count by answers and not by time alone, so
 #: that the estimates of a busy target and of an idle one mean the same.
