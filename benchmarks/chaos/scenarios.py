@@ -212,7 +212,7 @@ BALANCES = {"all": "latency", "weighted": "weighted", "least_busy": "least_busy"
 
 
 def _recovers(seconds: float) -> float:
-    return seconds * 0.55
+    return seconds * 0.4 if seconds > 20 else seconds - 1.0
 
 
 def _slow_routes(variant: str) -> list[Document]:
@@ -227,8 +227,8 @@ SLOW_ONE = Scenario(
     name="slow",
     says="one of three targets is ten times slower from the 2nd second on until it recovers, beside two healthy ones "
     "alone; by latency, and by other balances. Figures from the 4th second until it recovers",
-    seconds=24,
-    short=11,
+    seconds=32,
+    short=9,
     settled=4.0,
     until=_recovers,
     targets=dict.fromkeys("abcde", QUICK),
