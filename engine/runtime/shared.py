@@ -41,6 +41,7 @@ class Shared:
         self._graph, self._settings = graph, graph.settings.state
         if self._settings.store == "redis":
             self.store = self._state.store = _make(self._settings, self._environ, self._fingerprint, self._tell)
+            self._state.conversations.elsewhere = self.store
             await self.store.start()
 
     def follow(self, graph: Graph) -> None:
