@@ -90,8 +90,11 @@ def route(name: str, step: object) -> Document:
     return {"version": 1, "kind": "route", "name": name, "step": {"fallback": step} if isinstance(step, list) else step}
 
 
-async def play(scenario: Scenario, seconds: float, folder: Path) -> dict[str, Result]:
-    """Plays all variants at the same time, so that a disturbance of the machine meets them all."""
+async def play(scenario: Scenario, seconds: float, folder: Path, start: asyncio.Barrier) -> dict[str, Result]:
+    """Plays all variants at the same time, so that a disturbance of the machine meets them all.
+
+    ``start`` is passed when all servers are there.
+    """
     async with Upstream(folder) as upstream:
         with ExitStack() as stack:
             stages: dict[str, tuple[Server, dict[str, Target]]] = {}
@@ -113,6 +116,7 @@ async def play(scenario: Scenario, seconds: float, folder: Path) -> dict[str, Re
                     del stages[variant]
                 elif problem is not None:
                     raise problem
+            await start.wait()
             begun = time.monotonic() + 0.2
             played = [_variant(scenario, seconds, begun, *stage) for stage in stages.values()]
             results.update(zip(stages, await asyncio.gather(*played), strict=True))

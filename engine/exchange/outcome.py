@@ -109,7 +109,8 @@ class Attempt(msgspec.Struct, frozen=True):
     """One wire request to one target: what happened, with no content of the request or the reply.
 
     ``started`` is seconds after the request's start; ``duration`` and ``first_token`` are seconds after the attempt's
-    own start (``first_token`` of streams only, ``None`` before any output). ``detail`` is for the operator.
+    own start (``first_token`` of streams only, ``None`` before any output). ``detail`` is for the operator. ``hedged``
+    is an attempt that was made beside another one, not after it.
     """
 
     target: str

@@ -134,7 +134,7 @@ class ProviderClient:
 class LiveView:
     """The planner's view of the moment."""
 
-    __slots__ = ("_clients", "_state", "closed", "holder", "in_flight", "share")
+    __slots__ = ("_clients", "_state", "closed", "headroom", "holder", "in_flight", "latency", "share")
 
     def __init__(self, state: State, clients: Clients) -> None:
         self._state = state
@@ -142,6 +142,8 @@ class LiveView:
         self.holder = state.conversations.holder
         self.closed = state.closed
         self.share = state.share
+        self.latency = state.latency.expected
+        self.headroom = state.headroom.left
         self._clients = clients
 
     def credential(self, provider: str) -> bool:

@@ -36,7 +36,7 @@ from .nodes import (
 _LEFT_OUT: Mapping[type, frozenset[str]] = {
     Limit: frozenset({"trusted"}),
     Rate: frozenset({"suffix"}),
-    Route: frozenset({"reads", "targets", "digest"}),
+    Route: frozenset({"reads", "targets", "metered", "digest"}),
     TargetStep: frozenset({"circuit"}),
 }
 _POSITION = "path"

@@ -34,6 +34,8 @@ class Graph:
     """(kind, name) -> ``file:line``, for people; not part of the meaning."""
     node_digests: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     """Node id (``provider:x``, ``target:x/y``, ``route:x``, ``key:x``, ``settings:x``, ``policy:x``, ...) -> digest."""
+    metered: frozenset[str] = frozenset()
+    """Ids of the targets in balances by ``usage``, of all routes."""
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     """Node id -> plain values of documents without a node of their own (policies, budgets, ...), for ``diff``."""
     limits: LimitIndex = field(default_factory=LimitIndex)
@@ -82,6 +84,7 @@ class Graph:
             limits=index,
             documents=MappingProxyType(dict(documents)),
             node_digests=MappingProxyType(digests),
+            metered=frozenset().union(*(r.metered for r in by_route.values() if r.metered)),
             declared=MappingProxyType(dict(declared)),
         )
 

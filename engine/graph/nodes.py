@@ -317,6 +317,8 @@ class Route:
     """Attributes that any condition, split key or hash key below reads (``metadata.x``, ``input_tokens``, ...)."""
     targets: tuple[Target, ...] = ()
     """Every target below, in tree order, each once."""
+    metered: frozenset[str] = frozenset()
+    """Ids of the targets in balances by ``usage``: what their replies say of rate limits is read."""
     digest: str = ""
     """Content hash of everything that decides this route's behaviour."""
 

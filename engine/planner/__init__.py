@@ -2,8 +2,26 @@
 
 from .advance import advance, beside, pass_over
 from .limits import over_limit
-from .model import SKIP_REASONS, Beside, Candidate, Closed, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
-from .plan import assign, find_route, plan
+from .model import (
+    SKIP_REASONS,
+    Beside,
+    Candidate,
+    Closed,
+    Exit,
+    Facts,
+    Go,
+    Member,
+    Next,
+    Order,
+    Plan,
+    Request,
+    Skip,
+    Stop,
+    View,
+    Wait,
+)
+from .plan import find_route, plan
+from .splits import assign
 from .tree import children, targets_of
 
 __all__ = [
@@ -14,7 +32,9 @@ __all__ = [
     "Exit",
     "Facts",
     "Go",
+    "Member",
     "Next",
+    "Order",
     "Plan",
     "Request",
     "Skip",

@@ -12,7 +12,7 @@ from engine.graph import Graph, Limit, Rate, Target, TargetStep
 from engine.state import Claim, Refusal
 from engine.units import format_duration
 
-from .balance import text
+from .splits import text
 from .model import Candidate, Plan, Request, Skip, View
 
 #: Tokens that an answer is taken to have at most, where neither the request nor the model's entry says.

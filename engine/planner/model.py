@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from engine.exchange import OutcomeClass
-from engine.graph import Limit, Reject, Route, TargetStep
+from engine.graph import Limit, Reject, Route, Step, Target, TargetStep
 from engine.state import Claim, Closure, Refusal
+
+from .because import order_dict
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _CHAT = frozenset({"chat"})
@@ -50,6 +53,10 @@ class Request(Struct):
     front: str = "openai-chat"
     conversation: str | None = None
     """The id of a conversation that an upstream keeps and this request goes on with."""
+    prompt: str | None = None
+    """A digest of how the request begins, once something has asked for it."""
+    prompt_of: Callable[[], str | None] | None = None
+    """What makes that digest; the same answer every time."""
 
     def get(self, attribute: str) -> Any:
         """The attribute's value, ``None`` where absent. ``metadata.x`` and ``header.x`` reach into the mappings.
@@ -60,6 +67,8 @@ class Request(Struct):
             return self.metadata.get(attribute[9:])
         if attribute.startswith("header."):
             return self.headers.get(attribute[7:].lower())
+        if attribute == "prompt" and self.prompt is None and self.prompt_of is not None:
+            self.prompt = self.prompt_of()
         return getattr(self, attribute, None)
 
 
@@ -83,6 +92,12 @@ class View(Protocol):
 
     def closed(self, step: TargetStep, now: float) -> Closure | None:
         """Why this use of a target is to be passed over while another can serve, ``None`` if it is not."""
+
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        """Seconds to expect: to first output of a stream, else to the whole answer; 0.0 where nothing is known."""
+
+    def headroom(self, target: str, now: float) -> float:
+        """The share (0..1) that is left of the provider's limits; 1.0 where nothing is known."""
 
     def share(self, target: str, now: float) -> float:
         """What a balance gives this target of its share, above 0 and up to 1: less while it is new to traffic."""
@@ -146,18 +161,49 @@ class Candidate(Struct, frozen=True):
     mirrors: tuple[TargetStep, ...] = ()
 
 
+class Member(Struct):
+    """A member of a balance and the facts that its place was decided by.
+
+    ``name`` depends on its targets only; ``target`` is the one that this request would try of it first, whose facts
+    count (``None`` where it would try none); ``weight`` is multiplied with what that target gets of its share.
+    ``rank`` is the seeded draw by weight, ``busy`` the attempts under way, ``value`` what else the order goes by:
+    seconds to expect, the share that is left of limits, USD, or how many may be under way (``None``: unknown).
+    """
+
+    name: str
+    weight: float
+    step: Step
+    target: Target | None = None
+    rank: float = 0.0
+    busy: int = 0
+    value: float | Decimal | None = None
+
+
+class Order(Struct, frozen=True):
+    """In which order the members of one balance are tried, and why; ``by`` is the balance's, ``how`` says more of it.
+
+    Of ``hash``, ``how`` is what was hashed; of ``latency`` it is ``faster`` of two drawn, or ``explored``.
+    """
+
+    path: str
+    by: str
+    how: str
+    members: tuple[Member, ...]
+
+
 class Plan(Struct, frozen=True):
     """What will be done for one request: candidates in order, where to go after each outcome class, who was skipped.
 
     Either ``candidates`` is not empty, or ``stop`` says how the request ends without any attempt (``status``, ``code``
     and ``message`` are then for the client, where they differ from the class's own). ``variants`` are the
-    (split, variant) pairs assigned.
+    (split, variant) pairs assigned, ``orders`` the balances that were walked, with the facts they were ordered by.
     """
 
     route: Route | None
     candidates: tuple[Candidate, ...] = ()
     skips: tuple[Skip, ...] = ()
     variants: tuple[tuple[str, str], ...] = ()
+    orders: tuple[Order, ...] = ()
     stop: OutcomeClass | None = None
     status: int | None = None
     code: str = ""
@@ -201,6 +247,7 @@ class Plan(Struct, frozen=True):
             "candidates": rows,
             "skips": [{"target": s.target, "reason": s.reason, "detail": s.detail, "path": s.path} for s in self.skips],
             "variants": dict(self.variants),
+            "balances": [order_dict(order) for order in self.orders],
             "stop": self.stop.value if self.stop else None,
             "status": self.status,
             "code": self.code or None,

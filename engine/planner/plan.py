@@ -30,11 +30,12 @@ from engine.graph import (
     matches,
 )
 
-from .balance import ordered, text
+from .balance import ordered
 from .endings import nobody, stopped, unroutable
-from .hashing import score, uniform
+from .hashing import uniform
 from .limits import limited
-from .model import Beside, Candidate, Exit, Plan, Request, Skip, View
+from .model import Beside, Candidate, Exit, Order, Plan, Request, Skip, View
+from .splits import assign
 from .tree import targets_of
 
 
@@ -50,7 +51,7 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
         message = f"This key may not use route {route.name!r}; ask for a key that names it under routes."
         stop = OutcomeClass.REJECTED
         return stopped(graph, request, route, stop, status=403, code="route_forbidden", message=message)
-    walk = _Walk(request, view)
+    walk = _Walk(request, view, now)
     walk.step(route.step)
     if request.no_fallback and len(walk.candidates) > 1:
         walk.forbid_failover()
@@ -62,6 +63,7 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
             candidates=tuple(walk.candidates),
             skips=skips,
             variants=tuple(walk.variants),
+            orders=tuple(walk.orders),
             request_id=request.request_id,
             fingerprint=graph.fingerprint,
         )
@@ -72,6 +74,7 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
             candidates=tuple(walk.candidates),
             skips=skips,
             variants=tuple(walk.variants),
+            orders=tuple(walk.orders),
             stop=OutcomeClass.REJECTED,
             status=first.status,
             message=first.message,
@@ -92,11 +95,13 @@ def find_route(graph: Graph, request: Request) -> Route | None:
 class _Walk:
     """One depth-first walk of a step tree, collecting candidates, skips and assignments."""
 
-    __slots__ = ("candidates", "request", "skips", "variants", "view")
+    __slots__ = ("candidates", "moment", "orders", "request", "skips", "variants", "view")
 
-    def __init__(self, request: Request, view: View) -> None:
+    def __init__(self, request: Request, view: View, now: float) -> None:
         self.request = request
         self.view = view
+        self.moment = now
+        self.orders: list[Order] = []
         self.candidates: list[Candidate] = []
         self.skips: list[Skip] = []
         self.variants: list[tuple[str, str]] = []
@@ -112,7 +117,9 @@ class _Walk:
         elif isinstance(step, Fallback):
             self._sequence(step.steps, step.on)
         elif isinstance(step, Balance):
-            self._sequence(ordered(step, self.request, self.view), FAIL_OVER)
+            order = ordered(step, self.request, self.view, self.moment, self.usable)
+            self.orders.append(order)
+            self._sequence([member.step for member in order.members], FAIL_OVER)
         elif isinstance(step, Hedge):
             self._hedge(step)
         elif isinstance(step, Mirror):
@@ -211,6 +218,10 @@ class _Walk:
             else:
                 self._skip_all(step, "not_selected", detail)
 
+    def usable(self, step: TargetStep) -> bool:
+        """Whether this use of a target can serve the request, and is not to be passed over at this moment."""
+        return unfit(step, self.request, self.view) is None and self.view.closed(step, self.moment) is None
+
     def _skip_all(self, step: Step, reason: str, detail: str) -> None:
         for target in targets_of(step):
             self.skips.append(Skip(target.id, reason, detail, step.path))
@@ -275,20 +286,3 @@ def _lacking(provider: Provider) -> str:
     if provider.transport == "process":
         return f"the program {provider.command[0]!r} of provider {provider.name!r} is not installed"
     return f"the secret of provider {provider.name!r} is not set"
-
-
-def assign(split: Split, request: Request) -> str:
-    """The variant for this request: its pin, else weighted rendezvous over (split name, key value).
-
-    Sticky across reloads and machines, and independent of the order of variants. Without a key value the request's id
-    decides.
-    """
-    value = request.get(split.key) if split.key else None
-    if value is not None:
-        value = text(value)
-        pinned = split.pins.get(value)
-        if pinned is not None:
-            return pinned
-    seed = f"key {value}" if value is not None else f"id {request.request_id}"
-    best = max(split.variants, key=lambda v: (score(float(v.weight), "split", split.name, seed, v.name), v.name))
-    return best.name

@@ -132,7 +132,7 @@ class Telemetry:
     def facts(self) -> Facts:
         """What is known at this moment; parts of it go on changing."""
         live, meter, reloads = self._snapshot or self._live.current, self.meter, self._reloader
-        state, counts = self._state, reloads.counts
+        state, counts, now = self._state, reloads.counts, time.time()
         return Facts(
             _version(),
             os.getpid(),
@@ -152,7 +152,8 @@ class Telemetry:
             live.loaded_at.timestamp(),
             reloads.candidate is not None,
             reloads.on_last_good,
-            {},
+            now,
+            state.export(now),
             gc.get_stats(),
             self._worker,
         )

@@ -2,8 +2,10 @@
 
 from .closure import Closure, Reason
 from .conversations import Conversations
+from .headroom import Headroom
 from .health import Health
 from .hedge_budget import HedgeBudget
+from .latency import Latency
 from .retry_budget import RetryBudget
 from .state import State
 from .store import Claim, Grant, MemoryStore, Refusal, Store
@@ -13,8 +15,10 @@ __all__ = [
     "Closure",
     "Conversations",
     "Grant",
+    "Headroom",
     "Health",
     "HedgeBudget",
+    "Latency",
     "MemoryStore",
     "Reason",
     "Refusal",

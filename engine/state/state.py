@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from engine.dialects.rate_limits import rate_limits
 from engine.exchange import Header, Verdict
 from engine.graph import Graph, TargetStep
 
 from .buckets import Buckets
 from .closure import Closure
 from .conversations import Conversations
+from .headroom import Headroom
 from .health import Health
 from .hedge_budget import HedgeBudget
+from .latency import Latency
 from .retry_budget import RetryBudget
 from .store import MemoryStore, Store
 
@@ -23,12 +27,26 @@ class State:
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_health", "_hedges", "_in_flight", "buckets", "conversations", "store")
+    __slots__ = (
+        "_budgets",
+        "_health",
+        "_hedges",
+        "_in_flight",
+        "_metered",
+        "buckets",
+        "conversations",
+        "headroom",
+        "latency",
+        "store",
+    )
 
     def __init__(self) -> None:
-        self.store: Store = MemoryStore()
         self.buckets = Buckets()
         self.conversations = Conversations()
+        self.headroom = Headroom()
+        self.latency = Latency()
+        self.store: Store = MemoryStore()
+        self._metered: frozenset[str] = frozenset()
         self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
@@ -79,7 +97,21 @@ class State:
         ``began`` and ``ended`` are Unix seconds, ``first_token`` seconds after ``began`` (streams only), ``header``
         looks a header of the reply up by its lower-case name (``None``: there was no reply).
         """
-        self.health(step.target.provider.name).note(verdict.outcome_class, ended)
+        target, outcome = step.target, verdict.outcome_class
+        self.health(target.provider.name).note(outcome, ended)
+        self.latency.note(target.id, outcome, ended - began, first_token, ended)
+        if header is not None and first_token is None and target.id in self._metered:
+            self.headroom.note(target.id, rate_limits(header, ended), ended)
+
+    def output(self, step: TargetStep, seconds: float, now: float, header: Header) -> None:
+        """A stream's first output came, ``seconds`` after its attempt began; its end is for :meth:`note`.
+
+        ``now`` is Unix seconds. The reply's ``header`` is as old as this, so what it says is read here.
+        """
+        target = step.target.id
+        self.latency.output(target, seconds, now)
+        if target in self._metered:
+            self.headroom.note(target, rate_limits(header, now), now)
 
     def retry_budget(self, route: str) -> RetryBudget:
         """The retry budget of this route, made at its first request."""
@@ -96,14 +128,24 @@ class State:
         return budget
 
     def retain(self, graph: Graph) -> None:
-        """Forget the routes that ``graph`` does not have; attempts under way are forgotten as they end."""
+        """Forget what ``graph`` does not have; attempts under way are forgotten as they end.
+
+        Rate-limit headers are read from here on for the targets that one of its balances by ``usage`` holds.
+        """
         for name in self._budgets.keys() - graph.routes.keys():
             del self._budgets[name]
         for key in [key for key in self._hedges if key[0] not in graph.routes]:
             del self._hedges[key]
         for name in self._health.keys() - graph.providers.keys():
             del self._health[name]
+        self.latency.retain(graph.targets)
         self.buckets.retain(graph.limits.all)
+        self._metered = graph.metered
+        self.headroom.retain(self._metered)
+
+    def export(self, now: float) -> dict[str, Any]:
+        """What is known at ``now`` (Unix seconds), as plain JSON values, for people and metrics."""
+        return {}
 
     def snapshot(self) -> Mapping[str, int]:
         """Attempts under way by target id, at this moment."""

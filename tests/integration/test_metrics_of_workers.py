@@ -77,10 +77,10 @@ def test_whichever_worker_is_scraped_answers_for_all(tmp_path: Path) -> None:
             finally:
                 process.send_signal(signal.SIGTERM)
                 await asyncio.wait_for(process.communicate(), PATIENCE)
-        # Nothing is left of what the workers told each other.
-        assert list(tmp_path.glob("interlock-*")) == []
 
     asyncio.run(scenario())
+    # Nothing is left of what the workers told each other.
+    assert list(tmp_path.glob("interlock-*")) == []
 
 
 async def count(port: int) -> None:

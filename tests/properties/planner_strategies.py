@@ -55,6 +55,7 @@ TARGETS = [
     Target(f"{PROVIDERS[n % 3].name}/{name}", PROVIDERS[n % 3], name, name, window, None, frozenset(can.split()))
     for n, (name, window, can) in enumerate(_MODELS)
 ]
+BALANCES = ["weighted", "hash", "least_busy", "latency", "usage", "cheapest"]
 FAILURES = sorted(ATTEMPT_CLASSES - {OutcomeClass.SERVED})
 TOTAL = 10_000.0
 
@@ -74,7 +75,7 @@ def _branches(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return (
         st.tuples(st.just("fallback"), few, _on)
         | st.tuples(st.just("split"), weighted, st.sampled_from(["user", None]))
-        | st.tuples(st.just("balance"), weighted, st.sampled_from(["weighted", "hash", "least_busy"]))
+        | st.tuples(st.just("balance"), weighted, st.sampled_from(BALANCES))
         | st.tuples(st.just("switch"), cases, inner | st.none())
         | st.tuples(st.just("route"), inner)
     )
@@ -127,6 +128,9 @@ class Moment:
     store: MemoryStore = field(default_factory=MemoryStore)
     now: float = 0.0
     shut: dict[str, Closure] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
+    left: dict[str, float] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
 
     def holder(self, conversation: str) -> str | None:
         return None
@@ -147,7 +151,13 @@ class Moment:
         return self.shut.get(step.target.id)
 
     def share(self, target: str, now: float) -> float:
-        return 1.0
+        return self.shares.get(target, 1.0)
+
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        return self.times.get(target, 0.0)
+
+    def headroom(self, target: str, now: float) -> float:
+        return self.left.get(target, 1.0)
 
 
 moments = st.builds(
