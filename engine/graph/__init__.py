@@ -13,10 +13,8 @@ from .nodes import (
     Breaker,
     Fallback,
     Hedge,
-    Issuer,
     Key,
     Mirror,
-    Otlp,
     Params,
     Price,
     Provider,
@@ -26,9 +24,7 @@ from .nodes import (
     Route,
     RouteStep,
     SecretRef,
-    Settings,
     Split,
-    StateStore,
     Step,
     Switch,
     Target,
@@ -38,6 +34,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
+from .settings import Issuer, Otlp, Settings, StateStore
 
 __all__ = [
     "All",

@@ -10,7 +10,8 @@ from .conditions import describe
 from .fingerprint import digest
 from .graph import Graph
 from .limits import Rate
-from .nodes import Auth, Key, Params, Price, Provider, Quirks, Route, SecretRef, Settings, StateStore, Target
+from .nodes import Auth, Key, Params, Price, Provider, Quirks, Route, SecretRef, Target
+from .settings import Settings, StateStore
 from .stepdiff import params_rows, step_changes
 from .words import HIDDEN, describe_rate, is_secret_name, public_url, shorten, show
 
