@@ -60,6 +60,7 @@ class Lowering:
             reads=frozenset(self.reads),
             targets=tuple(self.found.values()),
             metered=frozenset(self.metered),
+            circuits=tuple(dict.fromkeys(leaf.circuit for leaf in self.leaves)),
             digest=digester.digest(
                 (draft.head, draft.tree, tuple(other.tree for other in used), tuple(self.leaves), retry, timeouts)
             ),

@@ -1,7 +1,7 @@
 """Values that travel between a client, the engine and an upstream."""
 
 from .call import Call
-from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Outcome, OutcomeClass, Rule
+from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Effect, Outcome, OutcomeClass, Rule
 from .shape import Shape
 from .trace import Trace, Tracing
 from .usage import Usage
@@ -13,6 +13,7 @@ __all__ = [
     "RULES",
     "Attempt",
     "Call",
+    "Effect",
     "Header",
     "Outcome",
     "OutcomeClass",

@@ -140,7 +140,7 @@ async def plain_attempt(tried: Try) -> Verdict | None:
     began = tried.began
     url = way.base + request.path
     limits = step.timeouts
-    run.state.enter(step.target.id)
+    run.state.enter(step, run.unix(began))
     tried.arm(min(run.deadline, began + limits.attempt))
     try:
         if client.credential.due(began):

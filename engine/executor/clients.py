@@ -165,9 +165,13 @@ class LiveView:
 class Clients:
     """The clients of one graph. ``Clients.prepare`` makes them, :meth:`release` lets go of them, once."""
 
-    __slots__ = ("_by_provider", "_keys", "_released", "_shapes", "_view")
+    __slots__ = ("_by_provider", "_keys", "_released", "_shapes", "_view", "renewed")
 
-    def __init__(self, by_provider: dict[str, ProviderClient], keys: dict[str, Any]) -> None:
+    def __init__(
+        self, by_provider: dict[str, ProviderClient], keys: dict[str, Any], renewed: frozenset[str] = frozenset()
+    ) -> None:
+        self.renewed = renewed
+        """The providers that the graph before had too, and whose connection or credential is another one now."""
         self._by_provider = by_provider
         self._keys = keys
         self._shapes: dict[TargetStep, Shape] = {}
@@ -200,7 +204,8 @@ class Clients:
                 made[name] = previous._by_provider[name]
                 continue
             made[name] = _make(provider, graph.settings, ca_pem, environ, transport)
-        return cls(made, keys)
+        known = () if previous is None else previous._by_provider.items()
+        return cls(made, keys, frozenset(name for name, client in known if made.get(name, client) is not client))
 
     def view(self, state: State) -> LiveView:
         """The planner's view of these clients and the engine's one ``state``."""

@@ -187,7 +187,11 @@ class Run:
 
     def now(self) -> float:
         """Unix time, as steady as the loop's clock."""
-        return self.started_at + self.clock() - self.started
+        return self.unix(self.clock())
+
+    def unix(self, moment: float) -> float:
+        """Unix time at a moment of the loop's clock. The same moment always gives the same time."""
+        return moment + (self.started_at - self.started)
 
     def record(
         self,
@@ -203,8 +207,10 @@ class Run:
         An upstream that complains of the request may quote it: those words are for the client, not for records.
         """
         step, began, ended = tried.step, tried.began, self.clock()
-        unix = self.started_at - self.started
-        self.state.note(step, verdict, began + unix, ended + unix, first_token, header)
+        # That the client, or the route, had no more time is not the target's fault.
+        late = verdict.outcome_class is OutcomeClass.TIMEOUT and ended >= self.deadline
+        noted = Verdict(OutcomeClass.DEADLINE) if late else verdict
+        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:
             detail = verdict.code
@@ -308,7 +314,7 @@ class Run:
         """The plan says the request ends without any attempt."""
         stop = plan.stop or OutcomeClass.UNROUTABLE
         status = plan.status if plan.status is not None else RULES[stop].status
-        recovers = None if plan.refusal is None else plan.refusal.retry_after
+        recovers = plan.retry_after if plan.refusal is None else plan.refusal.retry_after
         return self.refused(stop, status, Verdict(stop, plan.code, plan.message), recovers)
 
     def refused(self, outcome: OutcomeClass, status: int, verdict: Verdict, recovers: float | None = None) -> Reply:

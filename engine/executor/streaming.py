@@ -31,7 +31,7 @@ async def stream_attempt(tried: Try) -> Verdict | None:
     began = tried.began
     url = way.base + request.path
     limits = step.timeouts
-    run.state.enter(step.target.id)
+    run.state.enter(step, run.unix(began))
     tried.arm(min(run.deadline, began + limits.first_token))
     answer: StreamAnswer | None = None
     committed = False
@@ -75,7 +75,7 @@ async def stream_attempt(tried: Try) -> Verdict | None:
 def stream_reply(tried: Try) -> StreamReply:
     """The reply of an attempt whose stream has begun; the stream's end is the end of the request."""
     run, (answer, decoder, _) = tried.run, tried.opened
-    run.state.output(tried.step, run.clock() - tried.began, run.now(), answer.header)
+    run.state.answered(tried.step, run.unix(tried.began), run.now(), answer.header)
     told = EVENTS if isinstance(decoder, Whole) else tried.way.link.content_type(run.call, answer.header)
     return StreamReply(200, run.served_headers(tried.step, told), StreamPieces(tried))
 

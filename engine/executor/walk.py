@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from engine.exchange import OutcomeClass, UncarriedError, Verdict
 from engine.graph import Reject, Route
-from engine.planner import Beside, Facts, Go, Plan, Wait, advance, beside, pass_over
+from engine.planner import Beside, Facts, Go, Plan, Stop, Wait, advance, beside, pass_over
 from engine.state import HedgeBudget
 
 from .attempt import Try, plain_attempt, plain_discard, plain_reply
@@ -45,7 +45,7 @@ End = Try | Reply | Reject | Failed | Onward
 async def attempt_all(run: Run, plan: Plan, route: Route) -> Reply | StreamReply:
     """Attempt candidates as the planner says, until one serves or the request ends otherwise."""
     run.state.retry_budget(route.name).request(run.started)
-    end = await _walk(run, plan, route, 0, len(plan.candidates))
+    end = await _walk(run, plan, route, plan.start, len(plan.candidates))
     if isinstance(end, Try):
         return stream_reply(end) if run.call.stream else plain_reply(end)
     if isinstance(end, Failed):
@@ -76,7 +76,9 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
             try:
                 tried = run.attempt(step, extra is not None)
             except UncarriedError as problem:
-                onward = pass_over(plan, position)
+                onward = pass_over(plan, position, facts, run.now())
+                if isinstance(onward, Stop) and onward.outcome_class is OutcomeClass.OVERLOADED:
+                    return Failed(onward.outcome_class, Verdict(onward.outcome_class))
                 if not isinstance(onward, Go):
                     return Failed(OutcomeClass.INVALID_REQUEST, problem)
                 position = onward.position

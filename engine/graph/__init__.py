@@ -17,6 +17,7 @@ from .nodes import (
     Mirror,
     Params,
     Price,
+    Probe,
     Provider,
     Quirks,
     Reject,
@@ -34,7 +35,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
-from .settings import Issuer, Otlp, Settings, StateStore
+from .settings import Issuer, Otlp, Readiness, Settings, StateStore
 
 __all__ = [
     "All",
@@ -57,9 +58,11 @@ __all__ = [
     "Otlp",
     "Params",
     "Price",
+    "Probe",
     "Provider",
     "Quirks",
     "Rate",
+    "Readiness",
     "Reject",
     "Retry",
     "Route",

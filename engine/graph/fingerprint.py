@@ -36,7 +36,7 @@ from .settings import Settings
 _LEFT_OUT: Mapping[type, frozenset[str]] = {
     Limit: frozenset({"trusted"}),
     Rate: frozenset({"suffix"}),
-    Route: frozenset({"reads", "targets", "metered", "digest"}),
+    Route: frozenset({"reads", "targets", "metered", "circuits", "digest"}),
     TargetStep: frozenset({"circuit"}),
 }
 _POSITION = "path"

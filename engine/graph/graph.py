@@ -16,6 +16,11 @@ from .settings import Settings
 _NO_DOCUMENTS: Mapping[tuple[str, str], str] = MappingProxyType({})
 
 
+def circuits_of(routes: Iterable[Route]) -> frozenset[str]:
+    """The ids of the circuits of every use of a target in these routes."""
+    return frozenset(circuit for route in routes for circuit in route.circuits)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
     """One configuration, compiled. Immutable and shared between requests without locks; mappings are read-only.
@@ -40,6 +45,8 @@ class Graph:
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     """Node id -> plain values of documents without a node of their own (policies, budgets, ...), for ``diff``."""
     limits: LimitIndex = field(default_factory=LimitIndex)
+    circuits: frozenset[str] = frozenset()
+    """The ids of the circuits of all routes."""
 
     @classmethod
     def build(
@@ -87,6 +94,7 @@ class Graph:
             node_digests=MappingProxyType(digests),
             metered=frozenset().union(*(r.metered for r in by_route.values() if r.metered)),
             declared=MappingProxyType(dict(declared)),
+            circuits=circuits_of(by_route.values()),
         )
 
     @classmethod

@@ -72,6 +72,17 @@ class Quirks:
     """Roles of messages to send under another name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How a provider is asked of the gateway's own accord whether it works. Seconds."""
+
+    kind: Literal["models", "chat", "embeddings"] = "models"
+    every: float = 30.0
+    timeout: float = 10.0
+    model: str | None = None
+    """The name of a target of the provider; ``None``: the cheapest of its kind."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Provider:
     """An account at a service."""
@@ -92,6 +103,8 @@ class Provider:
     """Program and arguments of the transport ``process``."""
     queue_file: str | None = None
     """Where requests wait for the transport ``queue``."""
+    health: Probe | None = None
+    """How it is asked whether it works; ``None``: it is not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -319,6 +332,8 @@ class Route:
     """Every target below, in tree order, each once."""
     metered: frozenset[str] = frozenset()
     """Ids of the targets in balances by ``usage``: what their replies say of rate limits is read."""
+    circuits: tuple[str, ...] = ()
+    """The ids of the circuits of every use of a target below, each once."""
     digest: str = ""
     """Content hash of everything that decides this route's behaviour."""
 

@@ -1,4 +1,4 @@
-"""What the ``settings`` document means."""
+"""The one ``settings`` document, as a frozen node."""
 
 from __future__ import annotations
 
@@ -55,6 +55,19 @@ class StateStore:
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the endpoint of readiness says, and when. Seconds."""
+
+    notice: float = 0.0
+    """From SIGTERM until new connections are refused."""
+    outage: Literal["ready", "not_ready"] = "ready"
+    after: float = 30.0
+    """How long every provider has failed its checks before ``outage`` counts."""
+    until: float = 10.0
+    """How long one of them has been back before it counts no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
 
@@ -78,3 +91,7 @@ class Settings:
     edits: Literal["files", "branch"] = "files"
     """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
     state: StateStore = field(default_factory=StateStore)
+    ledger_url: str | SecretRef | None = None
+    """The ledger's database, or the secret that is its address; ``None``: whoever opens the engine decides."""
+    ledger_keep: float = 30 * 86400.0
+    readiness: Readiness = Readiness()

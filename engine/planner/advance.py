@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.exchange import RULES, OutcomeClass
 from engine.graph import Reject, Retry, TargetStep
 
+from .closing import Passed, last_resort, passed_over, start_of
 from .hashing import uniform
 from .model import Facts, Go, Next, Plan, Skip, Stop, Wait
 
@@ -24,19 +25,25 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
     rule = RULES[outcome]
     if facts.remaining <= 0:
         return Stop(OutcomeClass.DEADLINE if rule.fail_over else outcome)
-    onward = _onward(plan, position, outcome, facts)
+    onward, resort = _onward(plan, position, outcome, facts, now)
     if onward is not None and onward.position in facts.under_way:
         return onward  # it costs nothing more
     if facts.attempts >= plan.route.retry.max_attempts:
         refuses = onward is not None and isinstance(plan.candidates[onward.position].step, Reject)
         return onward if onward is not None and refuses else Stop(outcome)
-    last_resort = outcome is OutcomeClass.RATE_LIMITED and onward is None
-    if (rule.retry_same or last_resort) and facts.tries < step.retry.per_target and facts.retry_allowed:
+    if onward is None and resort is not None and not rule.retry_same:
+        return resort
+    limited = outcome is OutcomeClass.RATE_LIMITED
+    again = limited and onward is None
+    if rule.retry_same:
+        closure = facts.closed(step, now)
+        again = closure is None or closure.free
+    if again and facts.tries < step.retry.per_target and facts.retry_allowed:
         delay = _delay(step.retry, facts, plan.request_id)
         # A target that asks for a longer pause than our longest one is left alone while another can serve.
         if delay < facts.remaining and (onward is None or delay <= step.retry.max):
             return Wait(delay)
-    return onward if onward is not None else Stop(outcome)
+    return onward or resort or Stop(outcome)
 
 
 def beside(plan: Plan, position: int, facts: Facts, now: float) -> Go | None:
@@ -59,20 +66,25 @@ def beside(plan: Plan, position: int, facts: Facts, now: float) -> Go | None:
     return None
 
 
-def pass_over(plan: Plan, position: int) -> Next:
+def pass_over(plan: Plan, position: int, facts: Facts, now: float) -> Next:
     """What follows when candidate ``position`` turns out to be unable to take the request, before any attempt.
 
-    Pure. It is as if the plan had skipped it: the candidate behind it takes its place.
+    Pure. It is as if the plan had skipped it: a candidate behind it takes its place. Where there are none it stops with
+    ``invalid_request``, and with ``overloaded`` where those that there are must be left alone.
     """
-    if position + 1 < len(plan.candidates):
-        return Go(position + 1)
-    return Stop(OutcomeClass.INVALID_REQUEST)
+    start, passed = start_of(plan.candidates, now, position + 1, facts.closed)
+    if start is not None:
+        return Go(start)
+    return Stop(OutcomeClass.OVERLOADED if passed else OutcomeClass.INVALID_REQUEST)
 
 
-def _onward(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts) -> Go | None:
-    """The next candidate that ``outcome`` leads to and that may still serve, with those passed over."""
+def _onward(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now: float) -> tuple[Go | None, Go | None]:
+    """The next candidate that ``outcome`` leads to and that may still serve, with those passed over; and the last
+    resort: one of those that are closed, to be tried before a ``reject`` step and before the request fails.
+    """
     exits = plan.candidates[position].exits
     skips: list[Skip] = []
+    passed: Passed = []
     for level, way in enumerate(exits):
         if outcome not in way.on:
             continue
@@ -80,11 +92,26 @@ def _onward(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts) -> G
         end = exits[level + 1].to if level + 1 < len(exits) else len(plan.candidates)
         for to in range(way.to, end):
             step = plan.candidates[to].step
-            skip = _too_small(step, facts.larger_than) if isinstance(step, TargetStep) else None
+            if isinstance(step, Reject):
+                return _resort(passed, skips, now) or Go(to, tuple(skips)), None
+            skip = _too_small(step, facts.larger_than)
+            closure = facts.closed(step, now) if skip is None else None
+            if closure is not None:
+                passed.append((to, step, closure))
+                skip = passed_over(step, closure, now)
             if skip is None:
-                return Go(to, tuple(skips))
+                return Go(to, tuple(skips)), None
             skips.append(skip)
-    return None
+    return None, _resort(passed, skips, now)
+
+
+def _resort(passed: Passed, skips: list[Skip], now: float) -> Go | None:
+    """The best of those that are closed, if any may be tried now."""
+    chosen = last_resort(passed, now) if passed else None
+    if chosen is None:
+        return None
+    path = next(step.path for to, step, _ in passed if to == chosen)
+    return Go(chosen, tuple(skip for skip in skips if skip.path != path))
 
 
 def _too_small(step: TargetStep, exceeded: int) -> Skip | None:

@@ -159,6 +159,8 @@ class Candidate(Struct, frozen=True):
     exits: tuple[Exit, ...] = ()
     hedge: Beside | None = None
     mirrors: tuple[TargetStep, ...] = ()
+    closure: Closure | None = None
+    """Why it was to be passed over when the plan was made."""
 
 
 class Member(Struct):
@@ -195,8 +197,10 @@ class Plan(Struct, frozen=True):
     """What will be done for one request: candidates in order, where to go after each outcome class, who was skipped.
 
     Either ``candidates`` is not empty, or ``stop`` says how the request ends without any attempt (``status``, ``code``
-    and ``message`` are then for the client, where they differ from the class's own). ``variants`` are the
-    (split, variant) pairs assigned, ``orders`` the balances that were walked, with the facts they were ordered by.
+    and ``message`` are then for the client, where they differ from the class's own, ``retry_after`` is in seconds).
+    ``start`` is the candidate to begin with; others that are closed are passed over as long as they are and another
+    can serve. ``variants`` are the (split, variant) pairs assigned, ``orders`` the balances that were walked, with the
+    facts they were ordered by.
     """
 
     route: Route | None
@@ -214,11 +218,19 @@ class Plan(Struct, frozen=True):
     """What the request claims of client limits, to be taken before its first attempt."""
     refusal: Refusal | None = None
     """Which of these claims has no room, where that is why the request ends."""
+    start: int = 0
+    retry_after: float | None = None
 
     @property
     def attempts(self) -> tuple[str, ...]:
-        """The ids of the targets in the order they are tried if each fails over."""
-        return tuple(c.step.target.id for c in self.candidates if isinstance(c.step, TargetStep))
+        """The ids of the targets in the order they are tried if each fails over, closed ones left out."""
+        start = self.start
+        return tuple(
+            candidate.step.target.id
+            for position, candidate in enumerate(self.candidates)
+            if isinstance(candidate.step, TargetStep)
+            and (position == start or (position > start and candidate.closure is None))
+        )
 
     @property
     def mirrors(self) -> tuple[str, ...]:
@@ -239,6 +251,8 @@ class Plan(Struct, frozen=True):
                 row["hedge"] = {"target": names[hedge.to], "delay": hedge.delay, "extra": hedge.extra}
             if candidate.mirrors:
                 row["mirrors"] = [to.target.id for to in candidate.mirrors]
+            if candidate.closure is not None:
+                row["closed"] = candidate.closure.reason
             rows.append(row)
         return {
             "route": self.route.name if self.route else None,
@@ -253,7 +267,7 @@ class Plan(Struct, frozen=True):
             "code": self.code or None,
             "message": self.message or None,
             **({"limits": [_claim(claim) for claim in self.limits]} if self.limits else {}),
-            **({"retry_after": _finite(self.refusal.retry_after)} if self.refusal else {}),
+            "retry_after": self.retry_after if self.refusal is None else _finite(self.refusal.retry_after),
         }
 
 

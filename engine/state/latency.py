@@ -11,13 +11,11 @@ from itertools import accumulate
 from math import exp, log2
 from typing import Any
 
-from engine.exchange import OutcomeClass
-
-from .health import NEUTRAL
+from engine.exchange import RULES, Effect, OutcomeClass
 
 _C = OutcomeClass
-#: What a longer and a shorter time count for beside what was known. Both count by answers and not by time alone, so that
-#: the estimates of a busy target and of an idle one mean the same.
+#: What a longer and a shorter time count for beside what was known. Both count by answers and not by time alone, so
+#: that the estimates of a busy target and of an idle one mean the same.
 RISE, FALL = 0.3, 0.1
 #: Seconds after which what was known counts for 1/e, however few answers there were (the value that Finagle has).
 SMOOTHING = 10.0
@@ -176,7 +174,7 @@ class Latency:
                 for estimate in (found.first, found.plain):
                     if 0.0 < estimate.value < seconds:
                         estimate.observe(seconds, now)
-        elif outcome not in NEUTRAL:
+        elif RULES[outcome].breaker is not Effect.NEUTRAL:
             # A target that fails in one way of asking is in no state to be preferred in the other.
             found.first.failed(seconds if first_token is None else first_token, now)
             found.plain.failed(seconds, now)

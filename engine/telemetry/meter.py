@@ -17,7 +17,7 @@ from engine.exchange import Attempt, Outcome, OutcomeClass, Usage
 from .definitions import ADDED, DURATIONS, FIRST, OVERFLOW, TOKENS
 
 #: Label sets that are kept apart, of requests and of attempts each.
-LIMIT: Final = 5_000
+LIMIT: Final = 2_000
 
 _SERVED = OutcomeClass.SERVED
 

@@ -249,6 +249,26 @@ def test_every_alert_is_tested_and_says_what_to_do() -> None:
     assert rules.count("remedy:") == rules.count("summary:") == len(alerts)
 
 
+def test_the_table_of_alerts_is_that_of_the_rules() -> None:
+    rules = RULES.read_text(encoding="utf-8")
+    found = dict(re.findall(r"- alert: (\w+)\n.*?severity: (\w+)", rules, re.DOTALL))
+    manual = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", manual, re.MULTILINE)) == found
+
+
+def test_the_dashboard_is_in_order() -> None:
+    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        assert at["x"] + at["w"] <= 24
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not taken & cells, panel["title"]
+        taken |= cells
+        assert {target["datasource"]["uid"] for target in panel.get("targets", ())} <= {"${datasource}"}
+
+
 def test_dashboard_and_rules_name_only_metrics_that_exist() -> None:
     known = {d.name for d in METRICS}
     known |= {f"{d.name}_{part}" for d in METRICS if d.kind == "histogram" for part in ("bucket", "sum", "count")}

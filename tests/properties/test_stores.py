@@ -28,7 +28,7 @@ _pers = st.floats(0.1, 10)
 
 
 class Driven:
-    """A store whose answers are there when ``take`` returns. Its keys are its own; ``late`` is a part of a window."""
+    """A store whose answers are there when ``take`` returns, with keys of its own. ``late`` is a part of a window."""
 
     def __init__(self, store: Store, run: Callable[..., Grant | Refusal], late: float) -> None:
         self._store = store
