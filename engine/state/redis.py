@@ -92,6 +92,7 @@ class RedisStore:
         self._head = f"{{{prefix}}}:"
         company = self._company = Company(self._head, who, clock, tell)
         self._me = company.me
+        self._clock = clock
         self._timeout = timeout
         self._when_away = when_away
         self._server_time = server_time
@@ -269,7 +270,7 @@ class RedisStore:
     def away_seconds(self) -> float:
         """Seconds that the store was away since the start."""
         since = self._away_since
-        return self.counters.away_seconds + (0.0 if since is None else self._loop_time() - since)
+        return self.counters.away_seconds + (0.0 if since is None else self._clock() - since)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -279,9 +280,6 @@ class RedisStore:
 
     def _time(self, now: float) -> str:
         return "" if self._server_time else f"{now * 1_000_000:.0f}"
-
-    def _loop_time(self) -> float:
-        return asyncio.get_running_loop().time()
 
     def _keys_of(self, claim: Claim) -> tuple[str, str]:
         keys = self._keys.get((claim.key, claim.per))
@@ -353,7 +351,7 @@ class RedisStore:
         if reason:
             if self._away_since is None:
                 self.counters.aways += 1
-                self._away_since = self._loop_time()
+                self._away_since = self._clock()
                 self._refusals.clear()
             if reason != self.reason:
                 self.reason = reason
@@ -361,7 +359,7 @@ class RedisStore:
                 _log.error("the state store is away: %s; until it is back %s (state.when_away)", reason, words)
             return
         if self._away_since is not None:
-            lasted = self._loop_time() - self._away_since
+            lasted = self._clock() - self._away_since
             self.counters.away_seconds += lasted
             self._away_since = None
             _log.warning("the state store is back after %.1f s", lasted)
