@@ -19,6 +19,7 @@ from .health import Health
 from .hedge_budget import HedgeBudget
 from .holds import Hold
 from .latency import Latency
+from .mirrors import MirrorTallies
 from .retry_budget import RetryBudget
 from .sharing import Learnt, Sharing
 from .store import MemoryStore, Store
@@ -56,6 +57,7 @@ class State:
         "conversations",
         "headroom",
         "latency",
+        "mirrors",
         "store",
     )
 
@@ -64,6 +66,7 @@ class State:
         self.conversations = Conversations()
         self.headroom = Headroom()
         self.latency = Latency()
+        self.mirrors = MirrorTallies()
         self.store: Store = MemoryStore()
         self._metered: frozenset[str] = frozenset()
         self._health: dict[str, Health] = {}
@@ -323,6 +326,7 @@ class State:
             del self._budgets[name]
         for key in [key for key in self._hedges if key[0] not in graph.routes]:
             del self._hedges[key]
+        self.mirrors.retain(graph.routes)
         self.buckets.retain(graph.limits.all)
         self._metered = graph.metered
         self.headroom.retain(self._metered)
@@ -373,7 +377,9 @@ class State:
         return dict(self._in_flight)
 
     def export(self, now: float) -> dict[str, Any]:
-        """Breakers, holds and refused credentials with their reasons, as plain JSON values; times are Unix seconds."""
+        """Breakers, holds and refused credentials with their reasons, how long targets take, and what is left of the
+        limits that replies told of, as plain JSON values; moments are Unix seconds.
+        """
         holds = [gate for gate in self._shut.values() if isinstance(gate, Hold)]
         return {
             "circuits": [self._circuits[id_].export(now) for id_ in sorted(self._circuits)]
@@ -382,5 +388,7 @@ class State:
             "credentials": sorted(
                 (h.export(now) for h in holds if h.reason == "credential"), key=lambda row: row["provider"]
             ),
+            "latency": self.latency.export(now),
+            "headroom": self.headroom.export(now),
             "store": self.store.export(),
         }
