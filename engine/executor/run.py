@@ -117,7 +117,10 @@ class Run:
     async def serve(self, graph: Graph) -> Reply | StreamReply:
         """The reply; never raises but for a cancellation, which closes the upstream's connection."""
         try:
-            made = plan(graph, request_of(self.call), self.clients.view(self.state), self.started_at)
+            request = request_of(self.call)
+            if request.conversation is not None:
+                await self.state.conversations.find(request.conversation)
+            made = plan(graph, request, self.clients.view(self.state), self.started_at)
             if made.limits and made.stop is None:
                 made = await enter(self, made)
             self.plan = made

@@ -21,6 +21,7 @@ from .holds import Hold
 from .latency import Latency
 from .mirrors import MirrorTallies
 from .retry_budget import RetryBudget
+from .sharing import Learnt, Sharing
 from .store import MemoryStore, Store
 
 #: What a balance gives at first to a target whose breaker has just closed.
@@ -50,6 +51,7 @@ class State:
         "_recovered",
         "_renewed",
         "_rising",
+        "_sharing",
         "_shut",
         "buckets",
         "conversations",
@@ -84,6 +86,7 @@ class State:
         """Target id -> when it last refused our credential."""
         self._renewed: dict[str, float] = {}
         """Provider -> when it got another credential."""
+        self._sharing = Sharing()
 
     # -- who is under way ----------------------------------------------------------------------------------------
 
@@ -162,6 +165,8 @@ class State:
         circuit = self._circuits.get(step.circuit) or self._circuit(step)
         if circuit is not None and circuit.success(began, now, now - began):
             self._shut[circuit.id] = circuit
+        if self._shut or self._sharing:
+            self._tell(step)
 
     def note(
         self,
@@ -182,6 +187,15 @@ class State:
         self.latency.note(target.id, outcome, ended - began, first_token, ended)
         if header is not None and first_token is None and target.id in self._metered:
             self.headroom.note(target.id, rate_limits(header, ended), ended)
+        self._judge(step, verdict, began, ended, first_token, sent=header is not None)
+        if self._shut or self._sharing:
+            self._tell(step)
+
+    def _judge(
+        self, step: TargetStep, verdict: Verdict, began: float, ended: float, first_token: float | None, *, sent: bool
+    ) -> None:
+        """What the attempt says of what is or should be shut."""
+        outcome = verdict.outcome_class
         if self._shut:
             for gate in self._gates(step):
                 gate.leave(began)
@@ -208,7 +222,7 @@ class State:
             if circuit is not None and circuit.trip(began, ended, outcome.value):
                 self._shut[circuit.id] = circuit
         elif step.target.provider.auth.scheme != "caller":  # whose credential is nobody else's concern
-            self._refused(step, verdict, circuit, began, ended, sent=header is not None)
+            self._refused(step, verdict, circuit, began, ended, sent=sent)
 
     def _refused(
         self, step: TargetStep, verdict: Verdict, circuit: Circuit | None, began: float, ended: float, *, sent: bool
@@ -244,15 +258,39 @@ class State:
 
     def _served(self, step: TargetStep, began: float, now: float, took: float) -> None:
         """Open what an attempt that was served shows to be well again."""
-        target = step.target.id
-        for key in (step.circuit, target, step.target.provider.name):
+        for key in (step.circuit, step.target.id, step.target.provider.name):
             gate = self._shut.get(key)
-            if gate is not None and gate.served(began, now, took):
-                del self._shut[key]
-                if isinstance(gate, Circuit):
-                    self._recovered = now
-                    if gate.rules.slow_start > 0:
-                        self._rising[target] = (now, gate.rules.slow_start)
+            if gate is not None:
+                self._reopen(key, gate, began, now, took)
+
+    def _reopen(self, key: str, gate: Gate, began: float, now: float, took: float) -> None:
+        if not gate.served(began, now, took):
+            return
+        del self._shut[key]
+        if isinstance(gate, Circuit):
+            self._recovered = now
+            if gate.rules.slow_start > 0:
+                self._rising[gate.target] = (now, gate.rules.slow_start)
+
+    # -- what other processes are told, and tell -----------------------------------------------------------------
+
+    def _tell(self, step: TargetStep) -> None:
+        self._sharing.tell(self.store, (step.circuit, step.target.id, step.target.provider.name), self._shut)
+
+    def learn(self, key: str, closure: Closure | None, now: float) -> None:
+        """Another process has shut this until an absolute time, or (``None``) was served by it again.
+
+        ``key`` is the id of a circuit, of a target that is held, or a provider whose credential was refused.
+        """
+        graphs = self._graphs
+        if closure is not None:
+            if any(key in graph.circuits or key in graph.targets or key in graph.providers for graph in graphs):
+                self._sharing.learn(self._shut, key, closure, now)
+            return
+        self._sharing.forget(key)
+        gate = self._shut.get(key)
+        if gate is not None:
+            self._reopen(key, gate, now, now, 0.0)
 
     # -- the rest ------------------------------------------------------------------------------------------------
 
@@ -283,6 +321,7 @@ class State:
         """The provider got another credential: that the one before was refused counts no more."""
         self._renewed[provider] = now
         self._shut.pop(provider, None)
+        self._sharing.forget(provider)  # the others follow the same files
 
     def retain(self, graph: Graph) -> None:
         """``graph`` serves from here on, beside those that requests still hold; :meth:`let_go` ends it.
@@ -325,6 +364,8 @@ class State:
                 nodes = [graph.targets if gate.reason == "held" else graph.providers for graph in graphs]
                 if not any(name in known for known in nodes):
                     del self._shut[name]
+            elif isinstance(gate, Learnt) and not any(name in graph.circuits for graph in graphs):
+                del self._shut[name]
 
     def _circuit(self, step: TargetStep) -> Circuit | None:
         """The circuit, made at its first attempt; ``None`` where no graph that serves has it any more."""
@@ -332,6 +373,10 @@ class State:
         if not id_ or (self._graphs and not any(id_ in graph.circuits for graph in self._graphs)):
             return None
         made = self._circuits[id_] = Circuit(id_, step.target.id, step.breaker)
+        learnt = self._shut.get(id_)
+        if learnt is not None:
+            made.take_over(learnt)
+            self._shut[id_] = made
         return made
 
     def snapshot(self) -> Mapping[str, int]:
@@ -344,11 +389,13 @@ class State:
         """
         holds = [gate for gate in self._shut.values() if isinstance(gate, Hold)]
         return {
-            "circuits": [self._circuits[id_].export(now) for id_ in sorted(self._circuits)],
+            "circuits": [self._circuits[id_].export(now) for id_ in sorted(self._circuits)]
+            + [gate.export(now) for _, gate in sorted(self._shut.items()) if isinstance(gate, Learnt)],
             "holds": sorted((h.export(now) for h in holds if h.reason == "held"), key=lambda row: row["target"]),
             "credentials": sorted(
                 (h.export(now) for h in holds if h.reason == "credential"), key=lambda row: row["provider"]
             ),
             "latency": self.latency.export(now),
             "headroom": self.headroom.export(now),
+            "store": self.store.export(),
         }
