@@ -18,6 +18,7 @@ from engine.state import HedgeBudget
 
 from .attempt import Try, plain_attempt, plain_discard, plain_reply
 from .reply import Reply, StreamReply
+from .seats import Seat, Seats
 from .streaming import stream_attempt, stream_discard, stream_reply
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
     its share there; the first has taken it already. Such a walk retries nothing.
     """
     attempt = stream_attempt if run.call.stream else plain_attempt
-    facts = Facts(0.0, closed=run.state.closed)
+    facts = Facts(0.0, closed=run.clients.view(run.state).closed)
     race: Race | None = None
+    seats: Seats | None = None
     won: End | None = None
     try:
         while True:
@@ -73,8 +75,18 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
             step = candidate.step
             if isinstance(step, Reject):
                 return step
+            seat: Seat | None = None
+            if step.target.provider.limited:
+                seats = seats or Seats(run, plan, end, extra is None)
+                admitted = await seats.admit(position, facts)
+                if admitted is None:
+                    refusal = seats.refusal()
+                    after = Failed(refusal.outcome_class, refusal)
+                    return after if extra is None else Onward(position, after)
+                position, step, seat = admitted
+                candidate = plan.candidates[position]
             try:
-                tried = run.attempt(step, extra is not None)
+                tried = run.attempt(step, extra is not None, seat)
             except UncarriedError as problem:
                 onward = pass_over(plan, position)
                 if not isinstance(onward, Go):
@@ -108,6 +120,7 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
             facts.attempts = run.begun
             facts.remaining = run.deadline - moment
             facts.retry_after = result.retry_after
+            facts.other_account = seat is not None and seat.spare
             facts.retry_allowed = extra is None and budget.allows(route.retry.budget, moment)
             following = advance(plan, position, result.outcome_class, facts, run.now())
             if isinstance(following, Wait):
@@ -118,8 +131,12 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
                     return won
                 continue
             after = Failed(result.outcome_class, result)
-            if not isinstance(following, Go):
-                return Failed(following.outcome_class, result)
+            if not isinstance(following, Go) or (seats is not None and seats.returns):
+                stop = result.outcome_class if isinstance(following, Go) else following.outcome_class
+                back = None if seats is None else seats.back(stop, facts)
+                if back is None:
+                    return Failed(stop, result)
+                following = Go(back)
             position = following.position
             facts.tries = 0
             if race is not None and (lane := race.join(position)) is not None:

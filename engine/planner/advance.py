@@ -8,15 +8,18 @@ from engine.graph import Reject, Retry, TargetStep
 from .hashing import uniform
 from .model import Facts, Go, Next, Plan, Skip, Stop, Wait
 
+#: Outcomes that say something of the account that was asked, and nothing of the provider's others.
+OF_ACCOUNT = frozenset({OutcomeClass.RATE_LIMITED, OutcomeClass.UNAUTHORIZED, OutcomeClass.QUOTA_EXHAUSTED})
+
 
 def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now: float) -> Next:
     """What follows when the attempt of candidate ``position`` ended in ``outcome``.
 
     Pure. A delay is in seconds, has full jitter from the request's seed, has the upstream's Retry-After as its
     floor, and always fits the deadline. After ``rate_limited`` the same target is tried again only as a last resort.
-    What a hedge has started already is gone on to before anything is retried. The deadline is the answer only where
-    the request could otherwise have gone on; a ``reject`` step is no attempt, so that it is reached also when all
-    attempts are used up.
+    Another account of the same provider is asked at once. What a hedge has started already is gone on to before
+    anything is retried. The deadline is the answer only where the request could otherwise have gone on; a ``reject``
+    step is no attempt, so that it is reached also when all attempts are used up.
     """
     step = plan.candidates[position].step
     if outcome is OutcomeClass.SERVED or plan.route is None or not isinstance(step, TargetStep):
@@ -27,6 +30,8 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
     onward = _onward(plan, position, outcome, facts)
     if onward is not None and onward.position in facts.under_way:
         return onward  # it costs nothing more
+    if facts.other_account and outcome in OF_ACCOUNT and facts.attempts < plan.route.retry.max_attempts:
+        return Wait(0.0)
     if facts.attempts >= plan.route.retry.max_attempts:
         refuses = onward is not None and isinstance(plan.candidates[onward.position].step, Reject)
         return onward if onward is not None and refuses else Stop(outcome)
@@ -67,6 +72,29 @@ def pass_over(plan: Plan, position: int) -> Next:
     if position + 1 < len(plan.candidates):
         return Go(position + 1)
     return Stop(OutcomeClass.INVALID_REQUEST)
+
+
+def instead(plan: Plan, position: int, facts: Facts, now: float) -> int | None:
+    """The candidate behind ``position`` to try in its stead while there is no room at that one; ``None``: nobody.
+
+    Pure. It is as if the plan had skipped it. Who may be asked and has no room either is found out by trying; a step
+    that refuses is no reason not to wait.
+    """
+    for to in range(position + 1, len(plan.candidates)):
+        step = plan.candidates[to].step
+        if isinstance(step, Reject):
+            return None
+        closure = facts.closed(step, now)
+        if _too_small(step, facts.larger_than) is None and (closure is None or closure.reason == "limit"):
+            return to
+    return None
+
+
+def may_go_back(plan: Plan, outcome: OutcomeClass, facts: Facts) -> bool:
+    """Whether a request that ends so may go back to a candidate that had no room for it before. Pure."""
+    if plan.route is None or facts.remaining <= 0 or facts.attempts >= plan.route.retry.max_attempts:
+        return False
+    return RULES[outcome].fail_over and outcome is not OutcomeClass.CONTEXT_EXCEEDED
 
 
 def _onward(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts) -> Go | None:

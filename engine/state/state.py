@@ -10,6 +10,7 @@ from engine.graph import Graph, TargetStep
 from .buckets import Buckets
 from .closure import Closure
 from .conversations import Conversations
+from .desk import Desk
 from .health import Health
 from .hedge_budget import HedgeBudget
 from .retry_budget import RetryBudget
@@ -23,11 +24,12 @@ class State:
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way.
     """
 
-    __slots__ = ("_budgets", "_health", "_hedges", "_in_flight", "buckets", "conversations", "store")
+    __slots__ = ("_budgets", "_desks", "_health", "_hedges", "_in_flight", "buckets", "conversations", "store")
 
     def __init__(self) -> None:
         self.store: Store = MemoryStore()
         self.buckets = Buckets()
+        self._desks: dict[str, Desk] = {}
         self.conversations = Conversations()
         self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
@@ -81,6 +83,17 @@ class State:
         """
         self.health(step.target.provider.name).note(verdict.outcome_class, ended)
 
+    def desk(self, provider: str) -> Desk:
+        """Who waits for this provider's accounts, made when somebody first asks."""
+        found = self._desks.get(provider)
+        if found is None:
+            found = self._desks[provider] = Desk()
+        return found
+
+    def waiting(self) -> Mapping[str, int]:
+        """Requests that wait for the limits of a provider, by its name."""
+        return {name: len(desk.line) for name, desk in self._desks.items() if len(desk.line)}
+
     def retry_budget(self, route: str) -> RetryBudget:
         """The retry budget of this route, made at its first request."""
         budget = self._budgets.get(route)
@@ -104,6 +117,8 @@ class State:
         for name in self._health.keys() - graph.providers.keys():
             del self._health[name]
         self.buckets.retain(graph.limits.all)
+        for name in [name for name in self._desks.keys() - graph.providers.keys() if not len(self._desks[name].line)]:
+            del self._desks[name]
 
     def snapshot(self) -> Mapping[str, int]:
         """Attempts under way by target id, at this moment."""
