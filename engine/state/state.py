@@ -13,6 +13,7 @@ from .buckets import Buckets
 from .circuit import Circuit
 from .closure import Closure
 from .conversations import Conversations
+from .desk import Desk
 from .gate import Gate
 from .headroom import Headroom
 from .health import Health
@@ -42,6 +43,7 @@ class State:
     __slots__ = (
         "_budgets",
         "_circuits",
+        "_desks",
         "_graphs",
         "_health",
         "_hedges",
@@ -63,6 +65,7 @@ class State:
 
     def __init__(self) -> None:
         self.buckets = Buckets()
+        self._desks: dict[str, Desk] = {}
         self.conversations = Conversations()
         self.headroom = Headroom()
         self.latency = Latency()
@@ -301,6 +304,17 @@ class State:
             found = self._health[provider] = Health()
         return found
 
+    def desk(self, provider: str) -> Desk:
+        """Who waits for this provider's accounts, made when somebody first asks."""
+        found = self._desks.get(provider)
+        if found is None:
+            found = self._desks[provider] = Desk()
+        return found
+
+    def waiting(self) -> Mapping[str, int]:
+        """Requests that wait for the limits of a provider, by its name."""
+        return {name: len(desk.line) for name, desk in self._desks.items() if len(desk.line)}
+
     def retry_budget(self, route: str) -> RetryBudget:
         """The retry budget of this route, made at its first request."""
         budget = self._budgets.get(route)
@@ -359,6 +373,9 @@ class State:
         for known in by_provider:
             for provider in [name for name in known if not any(name in graph.providers for graph in graphs)]:
                 del known[provider]
+        idle = [name for name, desk in self._desks.items() if not len(desk.line)]
+        for name in [name for name in idle if not any(name in graph.providers for graph in graphs)]:
+            del self._desks[name]
         for name, gate in list(self._shut.items()):
             if isinstance(gate, Hold):
                 nodes = [graph.targets if gate.reason == "held" else graph.providers for graph in graphs]
