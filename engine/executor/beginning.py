@@ -28,9 +28,9 @@ _turn = msgspec.json.Decoder(_Turn).decode
 def beginning(body: Mapping[str, Raw]) -> str | None:
     """A digest (16 hexadecimal digits) of the request's stable prefix; ``None`` where it has none.
 
-    The prefix is the JSON text, as it was sent, of ``system``, ``instructions``, ``tools``, ``functions``, and of the
-    messages (``messages``, ``input``) up to and including the first one of the user; of a text instead of messages its
-    first 1,024 bytes. So all turns of a conversation have the same, and two conversations hardly ever.
+    The prefix is the JSON text, as it was sent, of ``system``, ``instructions``, ``tools`` and ``functions``, and of
+    the messages (``messages``, ``input``) up to and including the first one of the user; of a text instead of messages
+    its first 1,024 bytes. So all turns of a conversation have the same, and two conversations hardly ever.
     """
     parts = [bytes(body[name]) for name in _FIXED if name in body]
     fixed = len(parts)

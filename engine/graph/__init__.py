@@ -13,12 +13,11 @@ from .nodes import (
     Breaker,
     Fallback,
     Hedge,
-    Issuer,
     Key,
     Mirror,
-    Otlp,
     Params,
     Price,
+    Probe,
     Provider,
     Quirks,
     Reject,
@@ -26,9 +25,7 @@ from .nodes import (
     Route,
     RouteStep,
     SecretRef,
-    Settings,
     Split,
-    StateStore,
     Step,
     Switch,
     Target,
@@ -38,6 +35,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
+from .settings import Issuer, Otlp, Readiness, Settings, StateStore
 
 __all__ = [
     "All",
@@ -60,9 +58,11 @@ __all__ = [
     "Otlp",
     "Params",
     "Price",
+    "Probe",
     "Provider",
     "Quirks",
     "Rate",
+    "Readiness",
     "Reject",
     "Retry",
     "Route",

@@ -25,12 +25,12 @@ from .nodes import (
     Quirks,
     Retry,
     Route,
-    Settings,
     Split,
     Target,
     TargetStep,
     Timeouts,
 )
+from .settings import Settings
 
 #: Fields that are not meaning: where something was written, and what follows from the other fields.
 _LEFT_OUT: Mapping[type, frozenset[str]] = {

@@ -10,7 +10,8 @@ from typing import Any
 from .fingerprint import Digester, digest_nodes, whole
 from .index import RouteIndex
 from .limits import Limit, LimitIndex
-from .nodes import EMPTY, Key, Provider, Route, Settings, Target
+from .nodes import EMPTY, Key, Provider, Route, Target
+from .settings import Settings
 
 _NO_DOCUMENTS: Mapping[tuple[str, str], str] = MappingProxyType({})
 
