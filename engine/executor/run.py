@@ -207,7 +207,7 @@ class Run:
         # That the client, or the route, had no more time is not the target's fault.
         late = verdict.outcome_class is OutcomeClass.TIMEOUT and ended >= self.deadline
         noted = Verdict(OutcomeClass.DEADLINE) if late else verdict
-        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header)
+        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header, self.call.stream)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:
             detail = verdict.code
