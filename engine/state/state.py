@@ -179,15 +179,17 @@ class State:
         ended: float,
         first_token: float | None = None,
         header: Header | None = None,
+        streamed: bool = False,
     ) -> None:
         """An attempt ended: the one call by which live facts learn of it.
 
         ``began`` and ``ended`` are Unix seconds, ``first_token`` seconds after ``began`` (streams only), ``header``
-        looks a header of the reply up by its lower-case name (``None``: there was no reply).
+        looks a header of the reply up by its lower-case name (``None``: there was no reply), ``streamed`` is whether
+        a stream was asked for.
         """
         target, outcome = step.target, verdict.outcome_class
         self.health(target.provider.name).note(outcome, ended)
-        self.latency.note(target.id, outcome, ended - began, first_token, ended)
+        self.latency.note(target.id, outcome, ended - began, first_token, ended, streamed)
         if header is not None and first_token is None and target.id in self._metered:
             self.headroom.note(target.id, rate_limits(header, ended), ended)
         self._judge(step, verdict, began, ended, first_token, sent=header is not None)
