@@ -189,6 +189,8 @@ def plain_reply(tried: Try) -> Reply:
     run.record(tried, verdict, answer.status, header=answer.header)
     if verdict.conversation:
         run.state.conversations.keep(verdict.conversation, step.target.id)
+    if tried.mirrors:
+        run.copied = (tried.mirrors, body)
     reply_headers = run.served_headers(step, tried.way.link.content_type(run.call, answer.header))
     return Reply(200, reply_headers, body, run.finish(OutcomeClass.SERVED, 200))
 

@@ -29,6 +29,7 @@ from .admission import Held, enter, rate_headers
 from .attempt import LOST, Try
 from .attributes import request_of
 from .clients import Clients
+from .mirroring import Mirrors
 from .reply import Headers, Reply, StreamReply, error_body, error_reply, id_headers
 from .walk import attempt_all
 from .watch import Watches
@@ -39,6 +40,14 @@ MAX_MODEL = 200
 _log = logging.getLogger("interlock.executor")
 
 
+def _unheard(_: Outcome) -> None:
+    """Nobody is told."""
+
+
+def _unheld() -> None:
+    """There is nothing to let go."""
+
+
 class Run:
     """One request: :meth:`serve` works on it, :meth:`finish` ends it, once."""
 
@@ -46,6 +55,7 @@ class Run:
         "_arrived",
         "_attempts",
         "_finished",
+        "_mirrors",
         "_observe",
         "_paused",
         "_pauses",
@@ -55,6 +65,7 @@ class Run:
         "call",
         "clients",
         "clock",
+        "copied",
         "deadline",
         "decided",
         "dropped",
@@ -77,6 +88,7 @@ class Run:
         call: Call,
         watches: Watches,
         tracing: Tracing | None = None,
+        mirrors: Mirrors | None = None,
     ) -> None:
         self.watches = watches
         self.decided = False
@@ -96,6 +108,8 @@ class Run:
         self._arrived = call.arrived or time.perf_counter()
         self._paused, self._pauses = 0.0, 0
         self._attempts: list[Attempt] = []
+        self.copied: tuple[tuple[TargetStep, ...], bytes | None] | None = None
+        self._mirrors = mirrors
         self._observe = observe
         self._release = release
         self._finished: Outcome | None = None
@@ -292,8 +306,39 @@ class Run:
         if self.held is not None:
             self.held.end(self._attempts)
         self._observe(self._finished)
-        self._release()
+        if self.copied is None or not self._copied(last):
+            self._release()
         return self._finished
+
+    def _copied(self, served: Attempt | None) -> bool:
+        """Whether the request, which has ended with this attempt, was taken over to be copied."""
+        if self.copied is None or self._mirrors is None or served is None:
+            return False
+        targets, body = self.copied
+        return self._mirrors.send(self, targets, served, body)
+
+    def again(self, call: Call) -> Run:
+        """Another run for a copy of this request: on the same snapshot, and heard of by nobody."""
+        return Run(self.state, _unheard, self.clients, _unheld, call, self.watches)
+
+    def let_go(self) -> None:
+        """Let the snapshot go, which whoever took over the served request has held on to."""
+        self._release()
+
+    @property
+    def last(self) -> Attempt:
+        """The attempt that ended last."""
+        return self._attempts[-1]
+
+    @property
+    def route(self) -> str:
+        """The route's name; empty where there is none."""
+        return self.plan.route.name if self.plan is not None and self.plan.route is not None else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The graph's."""
+        return self.plan.fingerprint if self.plan is not None else ""
 
     def _defect(self) -> Reply:
         """An error of ours: the client learns the request's id, the log the rest."""

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from engine.exchange import OutcomeClass
 
+from .beside import Hedge, Mirror
 from .conditions import Condition
 from .limits import Rate
 
@@ -247,7 +248,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Balance:
-    """Spread over equals: ``weighted``, ``hash`` (by ``key``) or ``least_busy`` orders the members; all are tried."""
+    """Spread over equals: ``by`` says how they are ordered (``hash`` by ``key``); all are tried."""
 
     by: str
     members: tuple[tuple[Decimal, "Step"], ...]
@@ -279,35 +280,6 @@ class RouteStep:
 
     route: str
     step: "Step"
-    path: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Hedge:
-    """Steps in order; the next one is also started when the one before has given nothing for ``delay`` seconds.
-
-    The first that answers wins, the others are cancelled. ``extra`` is the share of the requests that come here that
-    may be sent to one more target so. Requests with tools fail over only, unless ``tools``.
-    """
-
-    steps: tuple["Step", ...]
-    delay: float
-    extra: float = 0.1
-    tools: bool = False
-    path: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mirror:
-    """``step`` serves; ``share`` (0..1) of the requests that it serves are copied to ``to``, whose answers nobody gets.
-
-    Requests with tools are not copied, unless ``tools``.
-    """
-
-    to: TargetStep
-    share: float
-    step: "Step"
-    tools: bool = False
     path: str = ""
 
 

@@ -1,6 +1,7 @@
 """The pure planner: every routing decision, and nothing else."""
 
 from .advance import advance, beside, pass_over
+from .because import order_dict
 from .limits import over_limit
 from .model import (
     SKIP_REASONS,
@@ -46,6 +47,7 @@ __all__ = [
     "beside",
     "children",
     "find_route",
+    "order_dict",
     "over_limit",
     "pass_over",
     "plan",

@@ -19,6 +19,7 @@ from .health import Health
 from .hedge_budget import HedgeBudget
 from .holds import Hold
 from .latency import Latency
+from .mirrors import MirrorTallies
 from .retry_budget import RetryBudget
 from .store import MemoryStore, Store
 
@@ -54,6 +55,7 @@ class State:
         "conversations",
         "headroom",
         "latency",
+        "mirrors",
         "store",
     )
 
@@ -62,6 +64,7 @@ class State:
         self.conversations = Conversations()
         self.headroom = Headroom()
         self.latency = Latency()
+        self.mirrors = MirrorTallies()
         self.store: Store = MemoryStore()
         self._metered: frozenset[str] = frozenset()
         self._health: dict[str, Health] = {}
@@ -146,7 +149,7 @@ class State:
     # -- what attempts tell --------------------------------------------------------------------------------------
 
     def answered(self, step: TargetStep, began: float, now: float, header: Header) -> None:
-        """A stream's first output has come; its end is for :meth:`note`. What was shut need not wait for that.
+        """A stream has begun to answer: that counts now and not at its end, which may be far.
 
         The reply's ``header`` is as old as this, so what it says of limits is read here.
         """
@@ -156,6 +159,9 @@ class State:
             self.headroom.note(target, rate_limits(header, now), now)
         if self._shut:
             self._served(step, began, now, now - began)
+        circuit = self._circuits.get(step.circuit) or self._circuit(step)
+        if circuit is not None and circuit.success(began, now, now - began):
+            self._shut[circuit.id] = circuit
 
     def note(
         self,
@@ -180,20 +186,23 @@ class State:
             for gate in self._gates(step):
                 gate.leave(began)
         circuit = self._circuits.get(step.circuit) or self._circuit(step)
-        took = ended - began if first_token is None else first_token
         if outcome is _SERVED:
+            if first_token is not None:
+                return  # it was counted when it began to answer
             if self._shut:
-                self._served(step, began, ended, took)
-            if circuit is not None and circuit.success(began, ended, took):
+                self._served(step, began, ended, ended - began)
+            if circuit is not None and circuit.success(began, ended, ended - began):
                 self._shut[circuit.id] = circuit
             return
         effect = RULES[outcome].breaker
         if effect is Effect.FAILURE:
-            if circuit is not None and circuit.failure(began, ended, outcome.value):
+            under_way, counted = self.in_flight(step.target.id), first_token is not None
+            if circuit is not None and circuit.failure(began, ended, outcome.value, under_way, counted=counted):
                 self._shut[circuit.id] = circuit
         elif effect is Effect.NEUTRAL:
             slow = circuit.rules.slow_longer_than if circuit is not None else None
-            if circuit is not None and slow is not None and took > slow and circuit.too_long(began, ended):
+            waited = first_token is None and slow is not None and ended - began > slow
+            if circuit is not None and waited and circuit.too_long(began, ended):
                 self._shut[circuit.id] = circuit
         elif effect is Effect.TARGET:
             if circuit is not None and circuit.trip(began, ended, outcome.value):
@@ -285,6 +294,7 @@ class State:
             del self._budgets[name]
         for key in [key for key in self._hedges if key[0] not in graph.routes]:
             del self._hedges[key]
+        self.mirrors.retain(graph.routes)
         self.buckets.retain(graph.limits.all)
         self._metered = graph.metered
         self.headroom.retain(self._metered)
@@ -329,7 +339,9 @@ class State:
         return dict(self._in_flight)
 
     def export(self, now: float) -> dict[str, Any]:
-        """Breakers, holds and refused credentials with their reasons, as plain JSON values; times are Unix seconds."""
+        """Breakers, holds and refused credentials with their reasons, how long targets take, and what is left of the
+        limits that replies told of, as plain JSON values; moments are Unix seconds.
+        """
         holds = [gate for gate in self._shut.values() if isinstance(gate, Hold)]
         return {
             "circuits": [self._circuits[id_].export(now) for id_ in sorted(self._circuits)],
@@ -337,4 +349,6 @@ class State:
             "credentials": sorted(
                 (h.export(now) for h in holds if h.reason == "credential"), key=lambda row: row["provider"]
             ),
+            "latency": self.latency.export(now),
+            "headroom": self.headroom.export(now),
         }

@@ -144,6 +144,18 @@ HEDGES = _ours(
     "route target outcome",
     "Attempts made beside another one of the same request, by how they ended; `cancelled` are those that lost.",
 )
+MIRRORED = _ours(
+    "interlock_mirrored_total",
+    "counter",
+    "route target outcome",
+    "Copies of requests that a `mirror` sent to a target, by how they ended; no client gets their answers.",
+)
+UNMIRRORED = _ours(
+    "interlock_mirrors_dropped_total",
+    "counter",
+    "route target reason",
+    "Copies of requests that a `mirror` was meant to send and did not, by the reason.",
+)
 REFUSED = _ours(
     "interlock_refused_total",
     "counter",

@@ -1,4 +1,4 @@
-"""What live state exports, as samples: circuits, holds, expected latency, limits of providers, the shared store.
+"""What live state exports, as samples: circuits, holds, latency, limits of providers, mirrors, the shared store.
 
 Each part of the export that is missing has no samples; so has each number that is not known.
 """
@@ -23,6 +23,7 @@ def live(export: Mapping[str, Any], now: float) -> Iterator[tuple[Definition, li
     yield d.OPENED, _summed(((row["target"],), row["opened"]) for row in circuits)
     yield from _expected(export.get("latency", {}))
     yield from _limits(export.get("headroom", {}))
+    yield from _mirrors(export.get("mirrors", ()))
     yield from _store(export.get("store", {}))
 
 
@@ -46,6 +47,11 @@ def _limits(headroom: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iterator[tup
     rows = [(target, row) for target, limits in headroom.items() for row in limits]
     for definition, key in ((d.UPSTREAM_LIMIT, "limit"), (d.UPSTREAM_LEFT, "remaining")):
         yield definition, [((target, row["name"]), row[key]) for target, row in rows if row[key] is not None]
+
+
+def _mirrors(mirrors: _Rows) -> Iterator[tuple[Definition, list[_Row]]]:
+    for definition, key in ((d.MIRRORED, "outcomes"), (d.UNMIRRORED, "dropped")):
+        yield definition, [((row["route"], row["to"], why), n) for row in mirrors for why, n in row[key].items()]
 
 
 def _store(store: Mapping[str, float]) -> Iterator[tuple[Definition, list[_Row]]]:

@@ -121,7 +121,7 @@ requests = st.builds(
 
 @dataclass
 class Moment:
-    """A view: attempts under way by target, and the providers without a credential."""
+    """A view: attempts under way by target, the providers without a credential, and what balances go by."""
 
     busy: dict[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
@@ -160,10 +160,14 @@ class Moment:
         return self.left.get(target, 1.0)
 
 
+_ids = st.sampled_from([target.id for target in TARGETS])
 moments = st.builds(
     Moment,
     st.dictionaries(st.sampled_from([target.id for target in TARGETS]), st.integers(1, 5), max_size=3),
     st.frozensets(st.sampled_from("nsw"), max_size=1),
+    times=st.dictionaries(_ids, st.sampled_from([0.1, 1.0, 9.0])),
+    left=st.dictionaries(_ids, st.sampled_from([0.0, 0.2, 1.0])),
+    shares=st.dictionaries(_ids, st.sampled_from([0.1, 1.0])),
 )
 
 
