@@ -303,7 +303,8 @@ class Facts(Struct):
     the current target in a row, ``retry_allowed`` whether the route's retry budget has room, ``hedge_allowed`` whether
     the hedge's own has, ``retry_after`` what the upstream asked for in seconds, ``larger_than`` the largest context
     window that was exceeded so far (0: none), ``under_way`` the candidates that are attempted beside the one that
-    ended. ``closed`` tells of the moment who is to be passed over; nobody, unless it is given.
+    ended, ``other_account`` whether another account of its provider may be asked. ``closed`` tells of the moment who is
+    to be passed over; nobody, unless it is given.
     """
 
     remaining: float
@@ -314,6 +315,7 @@ class Facts(Struct):
     retry_after: float | None = None
     larger_than: int = 0
     under_way: tuple[int, ...] = ()
+    other_account: bool = False
     closed: Closed = nobody_closed
     passed: tuple[int, ...] = ()
     """The candidates that were passed over because they were closed, and not tried since."""
