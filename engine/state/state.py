@@ -13,6 +13,7 @@ from .buckets import Buckets
 from .circuit import Circuit
 from .closure import Closure
 from .conversations import Conversations
+from .desk import Desk
 from .gate import Gate
 from .headroom import Headroom
 from .health import Health
@@ -42,6 +43,7 @@ class State:
     __slots__ = (
         "_budgets",
         "_circuits",
+        "_desks",
         "_graphs",
         "_health",
         "_hedges",
@@ -63,6 +65,7 @@ class State:
 
     def __init__(self) -> None:
         self.buckets = Buckets()
+        self._desks: dict[str, Desk] = {}
         self.conversations = Conversations()
         self.headroom = Headroom()
         self.latency = Latency()
@@ -152,7 +155,7 @@ class State:
     # -- what attempts tell --------------------------------------------------------------------------------------
 
     def answered(self, step: TargetStep, began: float, now: float, header: Header) -> None:
-        """A stream's first output has come; its end is for :meth:`note`. What was shut need not wait for that.
+        """A stream has begun to answer: that counts now and not at its end, which may be far.
 
         The reply's ``header`` is as old as this, so what it says of limits is read here.
         """
@@ -162,6 +165,10 @@ class State:
             self.headroom.note(target, rate_limits(header, now), now)
         if self._shut:
             self._served(step, began, now, now - began)
+        circuit = self._circuits.get(step.circuit) or self._circuit(step)
+        if circuit is not None and circuit.success(began, now, now - began):
+            self._shut[circuit.id] = circuit
+        if self._shut or self._sharing:
             self._tell(step)
 
     def note(
@@ -196,20 +203,23 @@ class State:
             for gate in self._gates(step):
                 gate.leave(began)
         circuit = self._circuits.get(step.circuit) or self._circuit(step)
-        took = ended - began if first_token is None else first_token
         if outcome is _SERVED:
+            if first_token is not None:
+                return  # it was counted when it began to answer
             if self._shut:
-                self._served(step, began, ended, took)
-            if circuit is not None and circuit.success(began, ended, took):
+                self._served(step, began, ended, ended - began)
+            if circuit is not None and circuit.success(began, ended, ended - began):
                 self._shut[circuit.id] = circuit
             return
         effect = RULES[outcome].breaker
         if effect is Effect.FAILURE:
-            if circuit is not None and circuit.failure(began, ended, outcome.value):
+            under_way, counted = self.in_flight(step.target.id), first_token is not None
+            if circuit is not None and circuit.failure(began, ended, outcome.value, under_way, counted=counted):
                 self._shut[circuit.id] = circuit
         elif effect is Effect.NEUTRAL:
             slow = circuit.rules.slow_longer_than if circuit is not None else None
-            if circuit is not None and slow is not None and took > slow and circuit.too_long(began, ended):
+            waited = first_token is None and slow is not None and ended - began > slow
+            if circuit is not None and waited and circuit.too_long(began, ended):
                 self._shut[circuit.id] = circuit
         elif effect is Effect.TARGET:
             if circuit is not None and circuit.trip(began, ended, outcome.value):
@@ -294,6 +304,17 @@ class State:
             found = self._health[provider] = Health()
         return found
 
+    def desk(self, provider: str) -> Desk:
+        """Who waits for this provider's accounts, made when somebody first asks."""
+        found = self._desks.get(provider)
+        if found is None:
+            found = self._desks[provider] = Desk()
+        return found
+
+    def waiting(self) -> Mapping[str, int]:
+        """Requests that wait for the limits of a provider, by its name."""
+        return {name: len(desk.line) for name, desk in self._desks.items() if len(desk.line)}
+
     def retry_budget(self, route: str) -> RetryBudget:
         """The retry budget of this route, made at its first request."""
         budget = self._budgets.get(route)
@@ -352,6 +373,9 @@ class State:
         for known in by_provider:
             for provider in [name for name in known if not any(name in graph.providers for graph in graphs)]:
                 del known[provider]
+        idle = [name for name, desk in self._desks.items() if not len(desk.line)]
+        for name in [name for name in idle if not any(name in graph.providers for graph in graphs)]:
+            del self._desks[name]
         for name, gate in list(self._shut.items()):
             if isinstance(gate, Hold):
                 nodes = [graph.targets if gate.reason == "held" else graph.providers for graph in graphs]
