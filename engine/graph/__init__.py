@@ -1,5 +1,6 @@
 """The immutable routing graph."""
 
+from .beside import Hedge, Mirror
 from .conditions import All, Any_, Condition, Not, Test, attributes, describe, evaluate
 from .diff import Change, diff
 from .fingerprint import Digester, canonical, digest, digest_nodes, whole
@@ -12,9 +13,7 @@ from .nodes import (
     Balance,
     Breaker,
     Fallback,
-    Hedge,
     Key,
-    Mirror,
     Params,
     Price,
     Probe,

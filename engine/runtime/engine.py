@@ -75,7 +75,8 @@ class Engine:
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
         self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared)
-        self.executor = Executor(self.state, Observers([self.telemetry.observe, *observers]))
+        heard = Observers([self.telemetry.observe, *observers])
+        self.executor = Executor(self.state, heard, heard.mirrored)
 
     @classmethod
     def open(
@@ -143,6 +144,7 @@ class Engine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self.executor.close()
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
         await self.telemetry.stop()
@@ -244,6 +246,11 @@ class Engine:
         return self._live.current.graph
 
     @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._live.pins
+
+    @property
     def source(self) -> FolderSource:
         """Where the configuration comes from."""
         return self._source
@@ -293,6 +300,7 @@ class Engine:
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
             "state": self.state.export(time.time()),
             "shared": self.shared.status(),
+            **({"mirrors": mirrors} if (mirrors := self.state.mirrors.export()) else {}),
         }
 
     @property

@@ -6,6 +6,7 @@ from .headroom import Headroom
 from .health import Health
 from .hedge_budget import HedgeBudget
 from .latency import Latency
+from .mirrors import MirrorTallies
 from .retry_budget import RetryBudget
 from .state import State
 from .store import Claim, Grant, MemoryStore, Refusal, Store
@@ -20,6 +21,7 @@ __all__ = [
     "HedgeBudget",
     "Latency",
     "MemoryStore",
+    "MirrorTallies",
     "Reason",
     "Refusal",
     "RetryBudget",

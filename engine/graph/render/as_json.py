@@ -8,15 +8,14 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
+from engine.graph.beside import Hedge, Mirror
 from engine.graph.conditions import All, Any_, Condition, Test, describe
 from engine.graph.graph import Graph
 from engine.graph.limits import Limit, Rate
 from engine.graph.nodes import (
     Balance,
     Fallback,
-    Hedge,
     Key,
-    Mirror,
     Params,
     Price,
     Provider,
