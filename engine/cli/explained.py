@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from engine.exchange import ATTEMPT_CLASSES, RULES, OutcomeClass
-from engine.graph import Reject, Split, Step, attributes, describe, evaluate, matches
+from engine.graph import Reject, Split, Step, TargetStep, attributes, describe, evaluate, matches
 from engine.graph.words import percent, request_policy
 from engine.planner import children, order_dict
 
@@ -109,6 +109,10 @@ def _facts(route: Route, request: Request) -> str:
 def _candidate_lines(plan: Plan, position: int, candidate: Candidate) -> list[str]:
     step = candidate.step
     number = f"{position + 1}."
+    if candidate.closure is not None and isinstance(step, TargetStep):
+        resort = position == plan.start
+        why = "nobody else is left" if resort else "only if nobody else is left"
+        return [f"  {number:3} {step.target.id}  ({why}; {candidate.closure.reason}: {candidate.closure.detail})"]
     if isinstance(step, Reject):
         return [f"  {number:3} reject with {step.status}: {step.message}  ({step.path})"]
     # A route that is one target has no tree worth a path.

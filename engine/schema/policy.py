@@ -105,7 +105,8 @@ class BreakerRules(Model):
         default=None, description="Share of failures in the window that opens it; 50% by default."
     )
     consecutive: Opt[Attempts] = Field(
-        default=None, description="Failures in a row that open it, however few attempts there are; 5 by default."
+        default=None,
+        description="Failures in a row that open it, unless so many are usual for the target; 5 by default.",
     )
     slow: SlowRules = Field(default=SlowRules(), description="When attempts that succeed count against it as slow.")
     open_for: Opt[PositiveDuration] = Field(

@@ -99,8 +99,10 @@ def outcomes() -> str:
         onward = _FAIL_OVER_NOTE.get(outcome, "yes" if rule.fail_over else "")
         words = "yes" if rule.shows_message else ""
         final = "yes" if rule.terminal else ""
-        rows.append((f"`{outcome}`", WHEN[outcome], str(rule.status), kind, retry, onward, words, final))
-    head = ("class", "when", "status", "`type` / `code`", "retry the target", "fail over", "message shown", "final")
+        breaker = rule.breaker.value
+        rows.append((f"`{outcome}`", WHEN[outcome], str(rule.status), kind, retry, onward, breaker, words, final))
+    head = ("class", "when", "status", "`type` / `code`", "retry the target", "fail over")
+    head += ("breaker", "message shown", "final")
     return table(head, rows)
 
 
