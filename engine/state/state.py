@@ -333,7 +333,9 @@ class State:
         return dict(self._in_flight)
 
     def export(self, now: float) -> dict[str, Any]:
-        """Breakers, holds and refused credentials with their reasons, as plain JSON values; times are Unix seconds."""
+        """Breakers, holds and refused credentials with their reasons, and the tallies of mirrors, as plain JSON values;
+        times are Unix seconds.
+        """
         holds = [gate for gate in self._shut.values() if isinstance(gate, Hold)]
         return {
             "circuits": [self._circuits[id_].export(now) for id_ in sorted(self._circuits)],
@@ -341,4 +343,5 @@ class State:
             "credentials": sorted(
                 (h.export(now) for h in holds if h.reason == "credential"), key=lambda row: row["provider"]
             ),
+            "mirrors": self.mirrors.export(),
         }

@@ -1,4 +1,4 @@
-"""What live state exports, as samples: circuits, holds, expected latency, limits of providers, the shared store.
+"""What live state exports, as samples: circuits, holds, latency, limits of providers, the shared store, mirrors.
 
 Each part of the export that is missing has no samples; so has each number that is not known.
 """
@@ -24,6 +24,7 @@ def live(export: Mapping[str, Any], now: float) -> Iterator[tuple[Definition, li
     yield from _expected(export.get("latency", {}))
     yield from _limits(export.get("headroom", {}))
     yield from _store(export.get("store", {}))
+    yield from _mirrors(export.get("mirrors", ()))
 
 
 def _closed(circuits: _Rows, holds: _Rows, credentials: _Rows, now: float) -> list[_Row]:
@@ -46,6 +47,14 @@ def _limits(headroom: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iterator[tup
     rows = [(target, row) for target, limits in headroom.items() for row in limits]
     for definition, key in ((d.UPSTREAM_LIMIT, "limit"), (d.UPSTREAM_LEFT, "remaining")):
         yield definition, [((target, row["name"]), row[key]) for target, row in rows if row[key] is not None]
+
+
+def _mirrors(mirrors: _Rows) -> Iterator[tuple[Definition, list[_Row]]]:
+    rows = [((row["route"], row["to"]), row) for row in mirrors]
+    for definition, key in ((d.COPIES, "outcomes"), (d.COPIES_DROPPED, "dropped")):
+        yield definition, [((*where, name), count) for where, row in rows for name, count in row[key].items()]
+    yield d.COPIES_COMPARED, [(where, row["compared"]) for where, row in rows]
+    yield d.COPIES_EQUAL, [(where, row["equal"]) for where, row in rows]
 
 
 def _store(store: Mapping[str, float]) -> Iterator[tuple[Definition, list[_Row]]]:

@@ -32,6 +32,8 @@ NOT_IN_THIS_RUN = {
     "Expected latency",
     "Shared store",
     "Hedges",
+    "Copies for mirrors",
+    "Equal answers of mirrors",
 }
 STEP = {"fallback": ["one/m", "two/m"]}
 

@@ -34,6 +34,18 @@ HEADROOM = {"one/m": [{"name": "requests", "limit": 100, "remaining": 40, "reset
 STORE = {"up": 1.0, "asked": 7, "refused": 2, "alone": 1, "aways": 1, "away_seconds": 0.5, "processes": 2}
 
 
+MIRRORS = [
+    {
+        "route": "chat",
+        "to": "two/m",
+        "outcomes": {"served": 5, "timeout": 1},
+        "dropped": {"busy": 2},
+        "compared": 4,
+        "equal": 3,
+    },
+]
+
+
 @pytest.mark.parametrize(
     ("export", "definition", "rows"),
     [
@@ -56,6 +68,14 @@ STORE = {"up": 1.0, "asked": 7, "refused": 2, "alone": 1, "aways": 1, "away_seco
         ({"latency": LATENCY}, d.EXPECTED, {("one/m", "first_token"): 0.2}),
         ({"headroom": HEADROOM}, d.UPSTREAM_LIMIT, {("one/m", "requests"): 100}),
         ({"headroom": HEADROOM}, d.UPSTREAM_LEFT, {("one/m", "requests"): 40}),
+        (
+            {"mirrors": MIRRORS},
+            d.COPIES,
+            {("chat", "two/m", "served"): 5, ("chat", "two/m", "timeout"): 1},
+        ),
+        ({"mirrors": MIRRORS}, d.COPIES_DROPPED, {("chat", "two/m", "busy"): 2}),
+        ({"mirrors": MIRRORS}, d.COPIES_COMPARED, {("chat", "two/m"): 4}),
+        ({"mirrors": MIRRORS}, d.COPIES_EQUAL, {("chat", "two/m"): 3}),
         ({"store": STORE}, d.STORE_UP, {(): 1.0}),
         ({"store": STORE}, d.STORE_DECISIONS, {("asked",): 7, ("refused",): 2, ("alone",): 1}),
         ({"store": STORE}, d.STORE_AWAY, {(): 0.5}),
