@@ -21,7 +21,7 @@ TIMEOUTS = {"connect": "1s", "first_token": "2s", "idle": "2s", "attempt": "2s",
 #: What each variant leaves out, as a change of the policy that holds for everything.
 VARIANTS: dict[str, dict[str, Any]] = {
     "all": {},
-    "no breaker": {"breaker": {"min_requests": 1_000_000}},
+    "no breaker": {"breaker": {"min_requests": 1_000_000, "consecutive": 1_000_000}},
     "no retry": {"retry": {"per_target": 1, "budget": "0%"}},
 }
 
@@ -41,7 +41,8 @@ class Scenario:
     """A script as data.
 
     ``timeline`` holds (second, target, behaviour) in order. ``route`` gives the documents of routes and more for a
-    variant; providers and the policy come by themselves. ``settled`` is the second from which the figures count.
+    variant; providers and the policy come by themselves. The table's figures count
+    from second ``settled`` to ``until`` of the scenario's length.
     ``addresses`` replaces the base URL of a target, with its port for ``{}``; ``providers`` changes their documents.
     """
 
@@ -56,6 +57,7 @@ class Scenario:
     variants: tuple[str, ...] = ("all",)
     timeline: Callable[[float], list[tuple[float, str, Behaviour]]] = lambda seconds: []
     settled: float = 0.0
+    until: Callable[[float], float] = lambda seconds: seconds
     addresses: Mapping[str, str] = field(default_factory=dict)
     providers: Callable[[str], Mapping[str, Document]] = lambda variant: {}
     policy: Mapping[str, Any] = field(default_factory=dict)

@@ -53,8 +53,8 @@ def fallback_route(variant: str) -> list[Document]:
     return [route("chat", ["a/m", "b/m"])]
 
 
-def mixed_scenario(name: str, words: str, limited: float, step: Any) -> Scenario:
-    """Two targets on a bad day."""
+def mixed_scenario(name: str, words: str, limited: float, step: Any, rate: float, *less: str) -> Scenario:
+    """Two targets on a bad day; ``less`` are the variants beside the whole."""
     return Scenario(
         name=name,
         says=f"two targets {words}, each with 20 % mixed errors before output ({limited:.1%} of the calls a 429 with "
@@ -63,9 +63,9 @@ def mixed_scenario(name: str, words: str, limited: float, step: Any) -> Scenario
         short=5,
         targets={"a": bad_day(limited), "b": bad_day(limited)},
         routes=lambda variant: [route("chat", step)],
-        loads=(Load("plain", rate=40), Load("streamed", rate=40, stream=True)),
+        loads=(Load("plain", rate=rate), Load("streamed", rate=rate, stream=True)),
         goals=mixed,
-        variants=("all", "no breaker", "no retry"),
+        variants=("all", *less),
     )
 
 
@@ -211,6 +211,10 @@ QUICK, TEN_TIMES = Behaviour(latency=0.06, jitter=0.2), Behaviour(latency=0.6, j
 BALANCES = {"all": "latency", "weighted": "weighted", "least_busy": "least_busy"}
 
 
+def _recovers(seconds: float) -> float:
+    return seconds * 0.4 if seconds > 20 else seconds - 1.0
+
+
 def _slow_routes(variant: str) -> list[Document]:
     by = BALANCES[variant]
     return [
@@ -221,16 +225,17 @@ def _slow_routes(variant: str) -> list[Document]:
 
 SLOW_ONE = Scenario(
     name="slow",
-    says="one of three targets is ten times slower from the 2nd second on, beside two healthy ones alone; by latency, "
-    "and by other balances. Figures from the 5th second on",
-    seconds=16,
+    says="one of three targets is ten times slower from the 2nd second on until it recovers, beside two healthy ones "
+    "alone; by latency, and by other balances. Figures from the 4th second until it recovers",
+    seconds=32,
     short=9,
-    settled=5.0,
+    settled=4.0,
+    until=_recovers,
     targets=dict.fromkeys("abcde", QUICK),
     routes=_slow_routes,
     loads=(Load("three", model="three", rate=60), Load("two", model="two", rate=40)),
-    timeline=lambda seconds: [(2.0, "c", TEN_TIMES)],
-    goals=lambda result: slow_one(result, 5.0),
+    timeline=lambda seconds: [(2.0, "c", TEN_TIMES), (_recovers(seconds), "c", QUICK)],
+    goals=lambda result: slow_one(result, 4.0, _recovers(result.seconds)),
     variants=tuple(BALANCES),
 )
 
@@ -327,9 +332,11 @@ QUEUE = Scenario(
 #: What is played at the same time, so that all of it takes minutes and no server starts while another one is measured.
 HEATS: tuple[tuple[Scenario, ...], ...] = (
     (
-        mixed_scenario("mixed", "in order", 0.04, ["a/m", "b/m"]),
-        mixed_scenario("mixed-few-429", "in order", 0.008, ["a/m", "b/m"]),
-        mixed_scenario("mixed-balanced", "balanced", 0.04, {"balance": {"by": "weighted", "steps": ["a/m", "b/m"]}}),
+        mixed_scenario("mixed", "in order", 0.04, ["a/m", "b/m"], 80, "no breaker", "no retry"),
+        mixed_scenario("mixed-few-429", "in order", 0.008, ["a/m", "b/m"], 40),
+        mixed_scenario(
+            "mixed-balanced", "balanced", 0.04, {"balance": {"by": "weighted", "steps": ["a/m", "b/m"]}}, 40
+        ),
     ),
     (DEAD, CALLERS),
     (RETRY_AFTER, OUTAGE, BROWN_OUT),

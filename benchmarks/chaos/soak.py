@@ -45,7 +45,7 @@ FAULTS = Behaviour(
 )
 #: Who asks: of a hundred requests so many, the first two go away.
 LOADS = (
-    (1, Load("leaves waiting", model="slow", leave=0.02)),
+    (1, Load("leaves waiting", model="slow", leave=0.1)),
     (1, Load("leaves in output", model="drips", stream=True, leave=0.01, in_output=True)),
     (68, Load("plain")),
     (30, Load("streamed", stream=True)),
@@ -97,7 +97,7 @@ async def soak(requests: int, folder: Path) -> Soaked:
     """Runs it against a server of its own."""
     async with Upstream(folder) as upstream:
         targets = {name: await upstream.target(name, FAULTS) for name in ("a", "b")}
-        targets["slow"] = await upstream.target("slow", Behaviour(latency=0.3))
+        targets["slow"] = await upstream.target("slow", Behaviour(latency=1.5))
         targets["drips"] = await upstream.target("drips", Behaviour(latency=0.0, mix=((1.0, say.DRIP),)))
         for target in targets.values():
             target.remembers = False
@@ -206,7 +206,7 @@ def _configured(folder: Path, targets: Mapping[str, Target], edit: int) -> Path:
             "name": "everywhere",
             "applies_to": {"all": True},
             "retry": {"backoff": {"initial": "1ms", "max": "20ms"}},
-            "timeouts": {"first_token": "500ms", "idle": "500ms", "attempt": "500ms", "total": "5s"},
+            "timeouts": {"first_token": "2s", "idle": "2s", "attempt": "2s", "total": "8s"},
         }
     )
     documents += [route("chat", ["a/m", "b/m"]), route("slow", "slow/m"), route("drips", "drips/m")]

@@ -43,7 +43,7 @@ def beginning(body: Mapping[str, Raw]) -> str | None:
 
 
 class Beginning:
-    """:func:`beginning` of one body, read when it is called; two are equal where their digests are."""
+    """:func:`beginning` of one body, read when it is called. Two are equal where their digests are."""
 
     __slots__ = ("_body",)
 

@@ -18,6 +18,7 @@ from engine.state import HedgeBudget
 
 from .attempt import Try, plain_attempt, plain_discard, plain_reply
 from .reply import Reply, StreamReply
+from .seats import Seat, Seats
 from .streaming import stream_attempt, stream_discard, stream_reply
 
 if TYPE_CHECKING:
@@ -64,8 +65,11 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
     its share there; the first has taken it already. Such a walk retries nothing.
     """
     attempt = stream_attempt if run.call.stream else plain_attempt
-    facts = Facts(0.0, closed=run.state.closed)
+    passed = plan.passed if extra is None else ()
+    closed = run.clients.view(run.state).closed
+    facts = Facts(0.0, closed=closed, passed=passed, position=position, farthest=position)
     race: Race | None = None
+    seats: Seats | None = None
     found: End | int | None = None
     try:
         while True:
@@ -73,8 +77,18 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
             step = candidate.step
             if isinstance(step, Reject):
                 return step
+            seat: Seat | None = None
+            if step.target.provider.limited:
+                seats = seats or Seats(run, plan, end, extra is None)
+                admitted = await seats.admit(position, facts)
+                if admitted is None:
+                    refusal = seats.refusal()
+                    after = Failed(refusal.outcome_class, refusal)
+                    return after if extra is None else Onward(position, after)
+                position, step, seat = admitted
+                candidate = plan.candidates[position]
             try:
-                tried = run.attempt(step, extra is not None)
+                tried = run.attempt(step, extra is not None, seat)
             except UncarriedError as problem:
                 found = _passed_over(run, plan, position, end, facts, problem)
                 if not isinstance(found, int):
@@ -98,20 +112,21 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
                     return tried
             if race is not None and (found := race.won()) is not None:
                 return found
+            facts.other_account = seat is not None and seat.spare
             following = _following(run, plan, route, position, result, facts, extra is None)
             if isinstance(following, Wait):
                 found = await _pause(run, race, following.delay)
                 if found is not None:
                     return found
             elif isinstance(following, Go):
-                position = following.position
-                facts.tries = 0
+                position = facts.follow(following, result.outcome_class)
                 if race is not None or extra is not None:
                     after = Failed(result.outcome_class, result)
                     found = await _joined(run, plan, route, race, position, end, after, extra)
                     if not isinstance(found, int):
                         return found
-                    position = found
+                    if found != position:
+                        position = facts.follow(Go(found))
             else:
                 return Failed(following.outcome_class, result)
     finally:
@@ -127,7 +142,7 @@ def _passed_over(run: Run, plan: Plan, position: int, end: int, facts: Facts, pr
     failed = Failed(OutcomeClass.INVALID_REQUEST, problem)
     if not isinstance(onward, Go):
         return failed
-    return onward.position if onward.position < end else Onward(onward.position, failed)
+    return facts.follow(onward) if onward.position < end else Onward(onward.position, failed)
 
 
 def _following(
@@ -145,7 +160,7 @@ def _following(
     facts.retry_after = result.retry_after
     facts.retry_allowed = may_retry and budget.allows(route.retry.budget, moment)
     following = advance(plan, position, result.outcome_class, facts, run.now())
-    if isinstance(following, Wait):
+    if isinstance(following, Wait) or (isinstance(following, Go) and following.again):
         # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
         budget.retry(moment)
     return following

@@ -40,8 +40,6 @@ class Graph:
     """(kind, name) -> ``file:line``, for people; not part of the meaning."""
     node_digests: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     """Node id (``provider:x``, ``target:x/y``, ``route:x``, ``key:x``, ``settings:x``, ``policy:x``, ...) -> digest."""
-    metered: frozenset[str] = frozenset()
-    """Ids of the targets in balances by ``usage``, of all routes."""
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     """Node id -> plain values of documents without a node of their own (policies, budgets, ...), for ``diff``."""
     limits: LimitIndex = field(default_factory=LimitIndex)
@@ -92,10 +90,14 @@ class Graph:
             limits=index,
             documents=MappingProxyType(dict(documents)),
             node_digests=MappingProxyType(digests),
-            metered=frozenset().union(*(r.metered for r in by_route.values() if r.metered)),
             declared=MappingProxyType(dict(declared)),
             circuits=circuits_of(by_route.values()),
         )
+
+    @property
+    def metered(self) -> frozenset[str]:
+        """Ids of the targets in balances by ``usage``, of all routes."""
+        return frozenset().union(*(route.metered for route in self.routes.values() if route.metered))
 
     @classmethod
     def empty(cls) -> Graph:

@@ -74,7 +74,7 @@ class Engine:
         self._live = Live(self._prepare, self._went_live, lambda snapshot: self.state.let_go(snapshot.graph))
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
-        self.telemetry = Telemetry(self.state, self._live, self._reloader)
+        self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared)
         heard = Observers([self.telemetry.observe, *observers])
         self.executor = Executor(self.state, heard, heard.mirrored)
 
@@ -244,6 +244,11 @@ class Engine:
     def graph(self) -> Graph:
         """The graph of :attr:`snapshot`."""
         return self._live.current.graph
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._live.pins
 
     @property
     def source(self) -> FolderSource:

@@ -25,6 +25,7 @@ from engine.telemetry.workers import EVERY, Shared
 
 from .live import Live
 from .reloader import Reloader
+from .shared import Shared as SharedStore
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ _log = logging.getLogger("interlock.telemetry")
 class Telemetry:
     """Counts, and shows what was counted together with the state of the moment. Belongs to the engine's event loop."""
 
-    def __init__(self, state: State, live: Live, reloader: Reloader) -> None:
+    def __init__(self, state: State, live: Live, reloader: Reloader, store: SharedStore) -> None:
         self.meter = Meter(self._known)
         self._reloader = reloader
+        self._store = store
         self._state = state
         self._live = live
         self._lag = Lag()
@@ -133,6 +135,9 @@ class Telemetry:
         """What is known at this moment; parts of it go on changing."""
         live, meter, reloads = self._snapshot or self._live.current, self.meter, self._reloader
         state, counts, now = self._state, reloads.counts, time.time()
+        exported, store = state.export(now), self._store.store
+        if store is not None:
+            exported["store"] = store.export()
         return Facts(
             _version(),
             os.getpid(),
@@ -153,7 +158,7 @@ class Telemetry:
             reloads.candidate is not None,
             reloads.on_last_good,
             now,
-            state.export(now),
+            exported,
             gc.get_stats(),
             self._worker,
         )

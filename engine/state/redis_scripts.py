@@ -213,6 +213,12 @@ return {known and 1 or 0, number, redis.call('HGETALL', KEYS[2]), news}
 """
 )
 
+#: KEYS: one conversation. ARGV: the target that keeps it.
+KEEP = "return redis.call('SET', KEYS[1], ARGV[1], 'PX', 86400000)"
+
+#: KEYS: one conversation. Returns the target that keeps it, or nothing.
+HOLDER = "return redis.call('GET', KEYS[1])"
+
 #: KEYS: processes, what they say. ARGV: process. It ends in order: its lease ends with it.
 LEAVE = """
 redis.call('ZREM', KEYS[1], ARGV[1])

@@ -13,6 +13,7 @@ from .buckets import Buckets
 from .circuit import Circuit
 from .closure import Closure
 from .conversations import Conversations
+from .desk import Desk
 from .gate import Gate
 from .headroom import Headroom
 from .health import Health
@@ -21,6 +22,7 @@ from .holds import Hold
 from .latency import Latency
 from .mirrors import MirrorTallies
 from .retry_budget import RetryBudget
+from .sharing import Learnt, Sharing
 from .store import MemoryStore, Store
 
 #: What a balance gives at first to a target whose breaker has just closed.
@@ -41,6 +43,7 @@ class State:
     __slots__ = (
         "_budgets",
         "_circuits",
+        "_desks",
         "_graphs",
         "_health",
         "_hedges",
@@ -50,6 +53,7 @@ class State:
         "_recovered",
         "_renewed",
         "_rising",
+        "_sharing",
         "_shut",
         "buckets",
         "conversations",
@@ -61,6 +65,7 @@ class State:
 
     def __init__(self) -> None:
         self.buckets = Buckets()
+        self._desks: dict[str, Desk] = {}
         self.conversations = Conversations()
         self.headroom = Headroom()
         self.latency = Latency()
@@ -84,6 +89,7 @@ class State:
         """Target id -> when it last refused our credential."""
         self._renewed: dict[str, float] = {}
         """Provider -> when it got another credential."""
+        self._sharing = Sharing()
 
     # -- who is under way ----------------------------------------------------------------------------------------
 
@@ -149,7 +155,7 @@ class State:
     # -- what attempts tell --------------------------------------------------------------------------------------
 
     def answered(self, step: TargetStep, began: float, now: float, header: Header) -> None:
-        """A stream's first output has come; its end is for :meth:`note`. What was shut need not wait for that.
+        """A stream has begun to answer: that counts now and not at its end, which may be far.
 
         The reply's ``header`` is as old as this, so what it says of limits is read here.
         """
@@ -159,6 +165,11 @@ class State:
             self.headroom.note(target, rate_limits(header, now), now)
         if self._shut:
             self._served(step, began, now, now - began)
+        circuit = self._circuits.get(step.circuit) or self._circuit(step)
+        if circuit is not None and circuit.success(began, now, now - began):
+            self._shut[circuit.id] = circuit
+        if self._shut or self._sharing:
+            self._tell(step)
 
     def note(
         self,
@@ -168,41 +179,55 @@ class State:
         ended: float,
         first_token: float | None = None,
         header: Header | None = None,
+        streamed: bool = False,
     ) -> None:
         """An attempt ended: the one call by which live facts learn of it.
 
         ``began`` and ``ended`` are Unix seconds, ``first_token`` seconds after ``began`` (streams only), ``header``
-        looks a header of the reply up by its lower-case name (``None``: there was no reply).
+        looks a header of the reply up by its lower-case name (``None``: there was no reply), ``streamed`` is whether
+        a stream was asked for.
         """
         target, outcome = step.target, verdict.outcome_class
         self.health(target.provider.name).note(outcome, ended)
-        self.latency.note(target.id, outcome, ended - began, first_token, ended)
+        self.latency.note(target.id, outcome, ended - began, first_token, ended, streamed)
         if header is not None and first_token is None and target.id in self._metered:
             self.headroom.note(target.id, rate_limits(header, ended), ended)
+        self._judge(step, verdict, began, ended, first_token, sent=header is not None)
+        if self._shut or self._sharing:
+            self._tell(step)
+
+    def _judge(
+        self, step: TargetStep, verdict: Verdict, began: float, ended: float, first_token: float | None, *, sent: bool
+    ) -> None:
+        """What the attempt says of what is or should be shut."""
+        outcome = verdict.outcome_class
         if self._shut:
             for gate in self._gates(step):
                 gate.leave(began)
         circuit = self._circuits.get(step.circuit) or self._circuit(step)
-        took = ended - began if first_token is None else first_token
         if outcome is _SERVED:
+            if first_token is not None:
+                return  # it was counted when it began to answer
             if self._shut:
-                self._served(step, began, ended, took)
-            if circuit is not None and circuit.success(began, ended, took):
+                self._served(step, began, ended, ended - began)
+            if circuit is not None and circuit.success(began, ended, ended - began):
                 self._shut[circuit.id] = circuit
             return
         effect = RULES[outcome].breaker
         if effect is Effect.FAILURE:
-            if circuit is not None and circuit.failure(began, ended, outcome.value):
+            under_way, counted = self.in_flight(step.target.id), first_token is not None
+            if circuit is not None and circuit.failure(began, ended, outcome.value, under_way, counted=counted):
                 self._shut[circuit.id] = circuit
         elif effect is Effect.NEUTRAL:
             slow = circuit.rules.slow_longer_than if circuit is not None else None
-            if circuit is not None and slow is not None and took > slow and circuit.too_long(began, ended):
+            waited = first_token is None and slow is not None and ended - began > slow
+            if circuit is not None and waited and circuit.too_long(began, ended):
                 self._shut[circuit.id] = circuit
         elif effect is Effect.TARGET:
             if circuit is not None and circuit.trip(began, ended, outcome.value):
                 self._shut[circuit.id] = circuit
         elif step.target.provider.auth.scheme != "caller":  # whose credential is nobody else's concern
-            self._refused(step, verdict, circuit, began, ended, sent=header is not None)
+            self._refused(step, verdict, circuit, began, ended, sent=sent)
 
     def _refused(
         self, step: TargetStep, verdict: Verdict, circuit: Circuit | None, began: float, ended: float, *, sent: bool
@@ -238,15 +263,39 @@ class State:
 
     def _served(self, step: TargetStep, began: float, now: float, took: float) -> None:
         """Open what an attempt that was served shows to be well again."""
-        target = step.target.id
-        for key in (step.circuit, target, step.target.provider.name):
+        for key in (step.circuit, step.target.id, step.target.provider.name):
             gate = self._shut.get(key)
-            if gate is not None and gate.served(began, now, took):
-                del self._shut[key]
-                if isinstance(gate, Circuit):
-                    self._recovered = now
-                    if gate.rules.slow_start > 0:
-                        self._rising[target] = (now, gate.rules.slow_start)
+            if gate is not None:
+                self._reopen(key, gate, began, now, took)
+
+    def _reopen(self, key: str, gate: Gate, began: float, now: float, took: float) -> None:
+        if not gate.served(began, now, took):
+            return
+        del self._shut[key]
+        if isinstance(gate, Circuit):
+            self._recovered = now
+            if gate.rules.slow_start > 0:
+                self._rising[gate.target] = (now, gate.rules.slow_start)
+
+    # -- what other processes are told, and tell -----------------------------------------------------------------
+
+    def _tell(self, step: TargetStep) -> None:
+        self._sharing.tell(self.store, (step.circuit, step.target.id, step.target.provider.name), self._shut)
+
+    def learn(self, key: str, closure: Closure | None, now: float) -> None:
+        """Another process has shut this until an absolute time, or (``None``) was served by it again.
+
+        ``key`` is the id of a circuit, of a target that is held, or a provider whose credential was refused.
+        """
+        graphs = self._graphs
+        if closure is not None:
+            if any(key in graph.circuits or key in graph.targets or key in graph.providers for graph in graphs):
+                self._sharing.learn(self._shut, key, closure, now)
+            return
+        self._sharing.forget(key)
+        gate = self._shut.get(key)
+        if gate is not None:
+            self._reopen(key, gate, now, now, 0.0)
 
     # -- the rest ------------------------------------------------------------------------------------------------
 
@@ -256,6 +305,17 @@ class State:
         if found is None:
             found = self._health[provider] = Health()
         return found
+
+    def desk(self, provider: str) -> Desk:
+        """Who waits for this provider's accounts, made when somebody first asks."""
+        found = self._desks.get(provider)
+        if found is None:
+            found = self._desks[provider] = Desk()
+        return found
+
+    def waiting(self) -> Mapping[str, int]:
+        """Requests that wait for the limits of a provider, by its name."""
+        return {name: len(desk.line) for name, desk in self._desks.items() if len(desk.line)}
 
     def retry_budget(self, route: str) -> RetryBudget:
         """The retry budget of this route, made at its first request."""
@@ -277,6 +337,7 @@ class State:
         """The provider got another credential: that the one before was refused counts no more."""
         self._renewed[provider] = now
         self._shut.pop(provider, None)
+        self._sharing.forget(provider)  # the others follow the same files
 
     def retain(self, graph: Graph) -> None:
         """``graph`` serves from here on, beside those that requests still hold; :meth:`let_go` ends it.
@@ -314,11 +375,16 @@ class State:
         for known in by_provider:
             for provider in [name for name in known if not any(name in graph.providers for graph in graphs)]:
                 del known[provider]
+        idle = [name for name, desk in self._desks.items() if not len(desk.line)]
+        for name in [name for name in idle if not any(name in graph.providers for graph in graphs)]:
+            del self._desks[name]
         for name, gate in list(self._shut.items()):
             if isinstance(gate, Hold):
                 nodes = [graph.targets if gate.reason == "held" else graph.providers for graph in graphs]
                 if not any(name in known for known in nodes):
                     del self._shut[name]
+            elif isinstance(gate, Learnt) and not any(name in graph.circuits for graph in graphs):
+                del self._shut[name]
 
     def _circuit(self, step: TargetStep) -> Circuit | None:
         """The circuit, made at its first attempt; ``None`` where no graph that serves has it any more."""
@@ -326,6 +392,10 @@ class State:
         if not id_ or (self._graphs and not any(id_ in graph.circuits for graph in self._graphs)):
             return None
         made = self._circuits[id_] = Circuit(id_, step.target.id, step.breaker)
+        learnt = self._shut.get(id_)
+        if learnt is not None:
+            made.take_over(learnt)
+            self._shut[id_] = made
         return made
 
     def snapshot(self) -> Mapping[str, int]:
@@ -333,15 +403,19 @@ class State:
         return dict(self._in_flight)
 
     def export(self, now: float) -> dict[str, Any]:
-        """Breakers, holds and refused credentials with their reasons, and the tallies of mirrors, as plain JSON values;
-        times are Unix seconds.
+        """Breakers, holds and refused credentials with their reasons, tallies of mirrors, how long targets take, and
+        what is left of the limits that replies told of, as plain JSON values; moments are Unix seconds.
         """
         holds = [gate for gate in self._shut.values() if isinstance(gate, Hold)]
         return {
-            "circuits": [self._circuits[id_].export(now) for id_ in sorted(self._circuits)],
+            "circuits": [self._circuits[id_].export(now) for id_ in sorted(self._circuits)]
+            + [gate.export(now) for _, gate in sorted(self._shut.items()) if isinstance(gate, Learnt)],
             "holds": sorted((h.export(now) for h in holds if h.reason == "held"), key=lambda row: row["target"]),
             "credentials": sorted(
                 (h.export(now) for h in holds if h.reason == "credential"), key=lambda row: row["provider"]
             ),
             "mirrors": self.mirrors.export(),
+            "latency": self.latency.export(now),
+            "headroom": self.headroom.export(now),
+            "store": self.store.export(),
         }

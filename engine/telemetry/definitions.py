@@ -144,29 +144,17 @@ HEDGES = _ours(
     "route target outcome",
     "Attempts made beside another one of the same request, by how they ended; `cancelled` are those that lost.",
 )
-COPIES = _ours(
-    "interlock_mirror_copies_total",
+MIRRORED = _ours(
+    "interlock_mirrored_total",
     "counter",
     "route target outcome",
-    "Copies of requests that were sent to the target of a mirror, by how they ended.",
+    "Copies of requests that a `mirror` sent to a target, by how they ended; no client gets their answers.",
 )
-COPIES_DROPPED = _ours(
-    "interlock_mirror_dropped_total",
+UNMIRRORED = _ours(
+    "interlock_mirrors_dropped_total",
     "counter",
     "route target reason",
-    "Copies that were not sent: `busy` (too many were under way), `closed` (breaker or limit), `unsendable`.",
-)
-COPIES_COMPARED = _ours(
-    "interlock_mirror_compared_total",
-    "counter",
-    "route target",
-    "Copies whose text was compared with the text that the client got.",
-)
-COPIES_EQUAL = _ours(
-    "interlock_mirror_equal_total",
-    "counter",
-    "route target",
-    "Copies whose text was equal to the text that the client got.",
+    "Copies of requests that a `mirror` was meant to send and did not, by the reason.",
 )
 REFUSED = _ours(
     "interlock_refused_total",

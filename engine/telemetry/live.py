@@ -1,4 +1,4 @@
-"""What live state exports, as samples: circuits, holds, latency, limits of providers, the shared store, mirrors.
+"""What live state exports, as samples: circuits, holds, latency, limits of providers, mirrors, the shared store.
 
 Each part of the export that is missing has no samples; so has each number that is not known.
 """
@@ -23,8 +23,8 @@ def live(export: Mapping[str, Any], now: float) -> Iterator[tuple[Definition, li
     yield d.OPENED, _summed(((row["target"],), row["opened"]) for row in circuits)
     yield from _expected(export.get("latency", {}))
     yield from _limits(export.get("headroom", {}))
-    yield from _store(export.get("store", {}))
     yield from _mirrors(export.get("mirrors", ()))
+    yield from _store(export.get("store", {}))
 
 
 def _closed(circuits: _Rows, holds: _Rows, credentials: _Rows, now: float) -> list[_Row]:
@@ -50,11 +50,8 @@ def _limits(headroom: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iterator[tup
 
 
 def _mirrors(mirrors: _Rows) -> Iterator[tuple[Definition, list[_Row]]]:
-    rows = [((row["route"], row["to"]), row) for row in mirrors]
-    for definition, key in ((d.COPIES, "outcomes"), (d.COPIES_DROPPED, "dropped")):
-        yield definition, [((*where, name), count) for where, row in rows for name, count in row[key].items()]
-    yield d.COPIES_COMPARED, [(where, row["compared"]) for where, row in rows]
-    yield d.COPIES_EQUAL, [(where, row["equal"]) for where, row in rows]
+    for definition, key in ((d.MIRRORED, "outcomes"), (d.UNMIRRORED, "dropped")):
+        yield definition, [((row["route"], row["to"], why), n) for row in mirrors for why, n in row[key].items()]
 
 
 def _store(store: Mapping[str, float]) -> Iterator[tuple[Definition, list[_Row]]]:

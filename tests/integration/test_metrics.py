@@ -32,8 +32,7 @@ NOT_IN_THIS_RUN = {
     "Expected latency",
     "Shared store",
     "Hedges",
-    "Copies for mirrors",
-    "Equal answers of mirrors",
+    "Mirrors",
 }
 STEP = {"fallback": ["one/m", "two/m"]}
 
@@ -106,6 +105,28 @@ def test_added_latency_is_the_gateways_own_part(tmp_path: Path, streamed: bool) 
     retry = {"per_target": 2, "backoff": {"initial": "300ms", "max": "1s"}}
     scripts = {"one": [(0.2, *error(503, retry_after="0.15")), slow]}
     play(tmp_path, scenario, scripts=scripts, policy={"retry": retry})
+
+
+def test_what_is_passed_over_is_seen_with_its_reason(tmp_path: Path) -> None:
+    async def scenario(gateway: Gateway, upstream: Upstream) -> None:
+        for _ in range(30):
+            await gateway.ask()
+        assert upstream.calls("one") < 30
+        got = await scrape(gateway)
+        closed = "interlock_target_closed_seconds"
+        assert value(got, closed, target="one/m", reason="breaker") > 5
+        assert 1 < value(got, closed, target="two/m", reason="held") <= 3
+        assert value(got, closed, target="three/*", reason="credential") > 5
+        assert value(got, "interlock_circuits", target="one/m", state="open") == 1
+        assert value(got, "interlock_circuits", target="two/m", state="closed") == 1
+        assert value(got, "interlock_circuit_opened_total", target="one/m") == 1
+
+    scripts = {
+        "one": error(500),
+        "two": [error(429, retry_after="3"), served(False)],
+        "three": [error(401), served(False)],
+    }
+    play(tmp_path, scenario, scripts=scripts, step={"fallback": ["one/m", "two/m", "three/m"]})
 
 
 def test_requests_under_way_are_seen(tmp_path: Path) -> None:

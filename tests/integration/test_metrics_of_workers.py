@@ -99,3 +99,5 @@ async def count(port: int) -> None:
         await asyncio.sleep(0.05)
     assert totals[-1] == REQUESTS
     assert totals == sorted(totals)
+    _, body = await fetch(port, "/metrics")
+    assert all(f'interlock_store_up{{worker="{worker}"}} 0'.encode() in body for worker in "123")

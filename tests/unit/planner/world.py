@@ -113,7 +113,7 @@ class World:
         asked: Request = request(request_id=f"r-{next(self._numbers)}-{self.seed}", user=user, stream=self.stream)
         found = plan(made, asked, self, self.now)
         record = Served([], self.now - BEGIN, 0.0, user)
-        facts, began = Facts(1e9), self.now
+        facts, began = Facts(1e9, closed=self.closed), self.now
 
         def attempt(position: int) -> None:
             step = found.candidates[position].step
@@ -124,7 +124,7 @@ class World:
             record.tried.append(target)
             facts.attempts += 1
             facts.tries += 1
-            self.state.enter(target)
+            self.state.enter(step, self.now)
             self.busiest[target] = max(self.busiest[target], self.in_flight(target))
             quickly = self._refuses(target) or self.fails.get(target, lambda *_: None)(self.random, self.now - BEGIN)
             took = self.times[target](self.random, self.now - BEGIN) if quickly is None else quickly
@@ -137,7 +137,7 @@ class World:
             first = None
             if self.stream and outcome is OutcomeClass.SERVED:
                 first = took
-                self.state.latency.output(target, took, self.now)
+                self.state.answered(step, self.now - took, self.now, {}.get)
             self.state.note(step, Verdict(outcome), self.now - took, self.now, first)
             self._tell(target)
             following = advance(found, position, outcome, facts, self.now)
@@ -150,7 +150,7 @@ class World:
                 record.seconds = self.now - began
                 self.served.append(record)
 
-        attempt(0)
+        attempt(found.start)
 
     def _refuses(self, target: str) -> float | None:
         if target not in self.limits:

@@ -31,19 +31,10 @@ CREDENTIALS = [
 ]
 LATENCY = {"one/m": {"first_token": {"expected": 0.2, "p50": 0.2}, "total": {"expected": None, "p50": None}}}
 HEADROOM = {"one/m": [{"name": "requests", "limit": 100, "remaining": 40, "resets_in": 3.0}]}
-STORE = {"up": 1.0, "asked": 7, "refused": 2, "alone": 1, "aways": 1, "away_seconds": 0.5, "processes": 2}
-
-
 MIRRORS = [
-    {
-        "route": "chat",
-        "to": "two/m",
-        "outcomes": {"served": 5, "timeout": 1},
-        "dropped": {"busy": 2},
-        "compared": 4,
-        "equal": 3,
-    },
+    {"route": "chat", "to": "new/m", "copies": 3, "outcomes": {"served": 2, "timeout": 1}, "dropped": {"busy": 4}}
 ]
+STORE = {"up": 1.0, "asked": 7, "refused": 2, "alone": 1, "aways": 1, "away_seconds": 0.5, "processes": 2}
 
 
 @pytest.mark.parametrize(
@@ -70,12 +61,10 @@ MIRRORS = [
         ({"headroom": HEADROOM}, d.UPSTREAM_LEFT, {("one/m", "requests"): 40}),
         (
             {"mirrors": MIRRORS},
-            d.COPIES,
-            {("chat", "two/m", "served"): 5, ("chat", "two/m", "timeout"): 1},
+            d.MIRRORED,
+            {("chat", "new/m", "served"): 2, ("chat", "new/m", "timeout"): 1},
         ),
-        ({"mirrors": MIRRORS}, d.COPIES_DROPPED, {("chat", "two/m", "busy"): 2}),
-        ({"mirrors": MIRRORS}, d.COPIES_COMPARED, {("chat", "two/m"): 4}),
-        ({"mirrors": MIRRORS}, d.COPIES_EQUAL, {("chat", "two/m"): 3}),
+        ({"mirrors": MIRRORS}, d.UNMIRRORED, {("chat", "new/m", "busy"): 4}),
         ({"store": STORE}, d.STORE_UP, {(): 1.0}),
         ({"store": STORE}, d.STORE_DECISIONS, {("asked",): 7, ("refused",): 2, ("alone",): 1}),
         ({"store": STORE}, d.STORE_AWAY, {(): 0.5}),
