@@ -211,11 +211,12 @@ class State:
         return dict(self._in_flight)
 
     def export(self, now: float) -> dict[str, Any]:
-        """Breakers, holds and refused credentials with their reasons, how long targets take, and what is left of the
-        limits that replies told of, as plain JSON values; moments are Unix seconds.
+        """Breakers, holds and refused credentials with their reasons, tallies of mirrors, how long targets take, and
+        what is left of the limits that replies told of, as plain JSON values; moments are Unix seconds.
         """
         return {
             **self.gates.export(now),
+            "mirrors": self.mirrors.export(),
             "latency": self.latency.export(now),
             "headroom": self.headroom.export(now),
             "store": self.store.export(),

@@ -66,6 +66,7 @@ SKIPS: Mapping[str, tuple[str, str]] = {
     "no_fallback": ("the client sent `x-interlock-no-fallback`", ""),
     "not_assigned": ("it stands in another variant of a split", ""),
     "not_selected": ("it stands in another case of a switch", "404 `model_not_found`"),
+    "not_mirrored": ("it gets copies of requests, and none of this one", ""),
     "rejected": ("it stands behind a `reject` step, or the key may not use the route", "the step's status, or 403"),
 }
 
