@@ -53,6 +53,14 @@ class Neutral:
         """Nobody is passed over."""
         return None
 
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        """Nothing is known yet."""
+        return 0.0
+
+    def headroom(self, target: str, now: float) -> float:
+        """Always 1."""
+        return 1.0
+
     def share(self, target: str, now: float) -> float:
         """Always 1."""
         return 1.0

@@ -183,8 +183,6 @@ class _Drafter:
         body = step.balance
         if body.key is not None:
             self.reads.add(body.key)
-        if body.by not in features.AVAILABLE_BALANCES:
-            self.unavailable((*at, "by"), f"`balance` by {body.by}", features.INSTEAD["by"])
         members: list[tuple[Decimal, Blueprint]] = []
         for i, member in enumerate(body.steps):
             if isinstance(member, WeightedStep):

@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-AVAILABLE_BALANCES = frozenset({"weighted", "hash", "least_busy"})
-
 #: Hints for P414, by what was written.
 INSTEAD: Mapping[str, str] = MappingProxyType(
     {
-        "by": "use `by: least_busy`, `by: weighted` or `by: hash`",
         "holdout": "remove `holdout`, or add a split around this one whose first variant is the held-out step",
     }
 )

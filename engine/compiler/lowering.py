@@ -40,6 +40,7 @@ class Lowering:
         self.longest = longest
         self.found: dict[str, Target] = {}
         self.leaves: list[TargetStep] = []
+        self.metered: set[str] = set()
         self.reads: set[str] = set(draft.reads) | (attributes(draft.when) if draft.when is not None else set())
         self.misfits: list[tuple[UseTarget, Resolved]] = []
 
@@ -58,6 +59,8 @@ class Lowering:
             timeouts=timeouts,
             reads=frozenset(self.reads),
             targets=tuple(self.found.values()),
+            metered=frozenset(self.metered),
+            circuits=tuple(dict.fromkeys(leaf.circuit for leaf in self.leaves)),
             digest=digester.digest(
                 (draft.head, draft.tree, tuple(other.tree for other in used), tuple(self.leaves), retry, timeouts)
             ),
@@ -73,8 +76,10 @@ class Lowering:
         if isinstance(step, OneOf):
             return self._split(step, _at(where, f"split({step.name})"))
         if isinstance(step, AmongEquals):
-            path = _at(where, "balance")
+            path, first = _at(where, "balance"), len(self.leaves)
             members = tuple((weight, self.step(s, f"{path}[{i}]")) for i, (weight, s) in enumerate(step.members))
+            if step.by == "usage":
+                self.metered |= {leaf.target.id for leaf in self.leaves[first:]}
             return Balance(step.by, members, step.key, path)
         if isinstance(step, ByCase):
             return self._switch(step, _at(where, "switch"))

@@ -155,7 +155,7 @@ async def plain_attempt(tried: Try) -> Verdict | None:
     began = tried.began
     url = way.base + request.path
     limits = step.timeouts
-    run.state.enter(step.target.id)
+    run.state.enter(step, run.unix(began))
     tried.arm(min(run.deadline, began + limits.attempt))
     try:
         if client.credential.due(began):
@@ -204,6 +204,8 @@ def plain_reply(tried: Try) -> Reply:
     run.record(tried, verdict, answer.status, header=answer.header)
     if verdict.conversation:
         run.state.conversations.keep(verdict.conversation, step.target.id)
+    if tried.mirrors:
+        run.copied = (tried.mirrors, body)
     reply_headers = run.served_headers(step, tried.way.link.content_type(run.call, answer.header))
     return Reply(200, reply_headers, body, run.finish(OutcomeClass.SERVED, 200))
 

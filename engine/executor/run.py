@@ -28,9 +28,9 @@ from engine.state import State
 from .admission import Held, enter, rate_headers
 from .attempt import LOST, Try
 from .attributes import request_of
-from .clients import Clients
+from .clients import Clients, ProviderClient
+from .mirroring import Mirrors
 from .reply import Headers, Reply, StreamReply, error_body, error_reply, id_headers
-from .seats import Seat
 from .walk import attempt_all
 from .watch import Watches
 
@@ -40,34 +40,22 @@ MAX_MODEL = 200
 _log = logging.getLogger("interlock.executor")
 
 
+def _unheard(_: Outcome) -> None:
+    """Nobody is told."""
+
+
+def _unheld() -> None:
+    """There is nothing to let go."""
+
+
 class Run:
     """One request: :meth:`serve` works on it, :meth:`finish` ends it, once."""
 
     __slots__ = (
-        "_arrived",
-        "_attempts",
-        "_finished",
-        "_observe",
-        "_paused",
-        "_pauses",
-        "_release",
-        "added",
-        "begun",
-        "call",
-        "clients",
-        "clock",
-        "deadline",
-        "decided",
-        "dropped",
-        "held",
-        "plan",
-        "started",
-        "started_at",
-        "state",
-        "trace",
-        "tracing",
-        "watches",
-    )
+        "_arrived", "_attempts", "_finished", "_mirrors", "_observe", "_paused", "_pauses", "_release", "added",
+        "begun", "call", "clients", "clock", "copied", "deadline", "decided", "dropped", "held", "plan", "started",
+        "started_at", "state", "trace", "tracing", "watches",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -78,6 +66,7 @@ class Run:
         call: Call,
         watches: Watches,
         tracing: Tracing | None = None,
+        mirrors: Mirrors | None = None,
     ) -> None:
         self.watches = watches
         self.decided = False
@@ -97,6 +86,8 @@ class Run:
         self._arrived = call.arrived or time.perf_counter()
         self._paused, self._pauses = 0.0, 0
         self._attempts: list[Attempt] = []
+        self.copied: tuple[tuple[TargetStep, ...], bytes | None] | None = None
+        self._mirrors = mirrors
         self._observe = observe
         self._release = release
         self._finished: Outcome | None = None
@@ -104,7 +95,10 @@ class Run:
     async def serve(self, graph: Graph) -> Reply | StreamReply:
         """The reply; never raises but for a cancellation, which closes the upstream's connection."""
         try:
-            made = plan(graph, request_of(self.call), self.clients.view(self.state), self.started_at)
+            request = request_of(self.call)
+            if request.conversation is not None:
+                await self.state.conversations.find(request.conversation)
+            made = plan(graph, request, self.clients.view(self.state), self.started_at)
             if made.limits and made.stop is None:
                 made = await enter(self, made)
             self.plan = made
@@ -122,25 +116,13 @@ class Run:
             _log.exception("request %s failed inside the gateway", self.call.request_id)
             return self._defect()
 
-    def attempt(self, step: TargetStep, hedged: bool, seat: Seat | None = None) -> Try | Reply | Verdict:
+    def attempt(self, step: TargetStep, hedged: bool, account: ProviderClient | None = None) -> Try | Reply | Verdict:
         """An attempt at a target, to be made at once; what the client gets, or the verdict, where none is needed.
 
-        ``hedged`` is whether another one is under way, ``seat`` its place where the provider has limits. Raises
+        ``hedged`` is whether another one is under way, ``account`` which of its provider's to ask. Raises
         ``UncarriedError``.
         """
-        try:
-            tried = self._tried(step, hedged, seat)
-        except UncarriedError:
-            if seat is not None:
-                seat.cancel()
-            raise
-        if seat is not None and not isinstance(tried, Try):
-            seat.cancel()
-        return tried
-
-    def _tried(self, step: TargetStep, hedged: bool, seat: Seat | None) -> Try | Reply | Verdict:
-        call = self.call
-        client = self.clients.of(step.target.provider.name) if seat is None else seat.client
+        client, call = account or self.clients.of(step.target.provider.name), self.call
         way = client.way(call.front, call.kind)
         if way is None:
             if call.kind == COUNT_TOKENS:
@@ -152,7 +134,6 @@ class Run:
         if request.dropped and step.unsupported == "error":
             return self._unsupported(tried)
         self.dropped = request.dropped
-        tried.seat = seat
         return tried
 
     def _estimated(self, step: TargetStep) -> Reply:
@@ -199,7 +180,11 @@ class Run:
 
     def now(self) -> float:
         """Unix time, as steady as the loop's clock."""
-        return self.started_at + self.clock() - self.started
+        return self.unix(self.clock())
+
+    def unix(self, moment: float) -> float:
+        """Unix time at a moment of the loop's clock. The same moment always gives the same time."""
+        return moment + (self.started_at - self.started)
 
     def record(
         self,
@@ -215,13 +200,14 @@ class Run:
         An upstream that complains of the request may quote it: those words are for the client, not for records.
         """
         step, began, ended = tried.step, tried.began, self.clock()
-        unix = self.started_at - self.started
-        noted = verdict
+        # That the client, or the route, had no more time is not the target's fault; and what is said of one account of
+        # several says nothing of the provider, as long as it has another.
+        neutral = verdict.outcome_class is OutcomeClass.TIMEOUT and ended >= self.deadline
         if tried.seat is not None:
             tried.seat.end(verdict, status, usage, ended)
-            if tried.seat.spare:
-                noted = Verdict(OutcomeClass.DEADLINE)  # of one account, it says nothing of the provider
-        self.state.note(step, noted, began + unix, ended + unix, first_token, header)
+            neutral = neutral or tried.seat.spare
+        noted = Verdict(OutcomeClass.DEADLINE) if neutral else verdict
+        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:
             detail = verdict.code
@@ -306,8 +292,39 @@ class Run:
         if self.held is not None:
             self.held.end(self._attempts)
         self._observe(self._finished)
-        self._release()
+        if self.copied is None or not self._copied(last):
+            self._release()
         return self._finished
+
+    def _copied(self, served: Attempt | None) -> bool:
+        """Whether the request, which has ended with this attempt, was taken over to be copied."""
+        if self.copied is None or self._mirrors is None or served is None:
+            return False
+        targets, body = self.copied
+        return self._mirrors.send(self, targets, served, body)
+
+    def again(self, call: Call) -> Run:
+        """Another run for a copy of this request: on the same snapshot, and heard of by nobody."""
+        return Run(self.state, _unheard, self.clients, _unheld, call, self.watches)
+
+    def let_go(self) -> None:
+        """Let the snapshot go, which whoever took over the served request has held on to."""
+        self._release()
+
+    @property
+    def last(self) -> Attempt:
+        """The attempt that ended last."""
+        return self._attempts[-1]
+
+    @property
+    def route(self) -> str:
+        """The route's name; empty where there is none."""
+        return self.plan.route.name if self.plan is not None and self.plan.route is not None else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The graph's."""
+        return self.plan.fingerprint if self.plan is not None else ""
 
     def _defect(self) -> Reply:
         """An error of ours: the client learns the request's id, the log the rest."""
@@ -325,7 +342,7 @@ class Run:
         """The plan says the request ends without any attempt."""
         stop = plan.stop or OutcomeClass.UNROUTABLE
         status = plan.status if plan.status is not None else RULES[stop].status
-        recovers = None if plan.refusal is None else plan.refusal.retry_after
+        recovers = plan.retry_after if plan.refusal is None else plan.refusal.retry_after
         return self.refused(stop, status, Verdict(stop, plan.code, plan.message), recovers)
 
     def refused(self, outcome: OutcomeClass, status: int, verdict: Verdict, recovers: float | None = None) -> Reply:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for the upstream's own close after its end marker, so that the connection can be used again.
 LINGER = 0.5
+#: Bytes of a stream that are kept to be compared with its mirror's; of a longer one there is no text to compare.
+MOST_KEPT = 1024 * 1024
 
 
 async def stream_attempt(tried: Try) -> Verdict | None:
@@ -31,7 +33,7 @@ async def stream_attempt(tried: Try) -> Verdict | None:
     began = tried.began
     url = way.base + request.path
     limits = step.timeouts
-    run.state.enter(step.target.id)
+    run.state.enter(step, run.unix(began))
     tried.arm(min(run.deadline, began + limits.first_token))
     answer: StreamAnswer | None = None
     committed = False
@@ -75,8 +77,10 @@ async def stream_attempt(tried: Try) -> Verdict | None:
 def stream_reply(tried: Try) -> StreamReply:
     """The reply of an attempt whose stream has begun; the stream's end is the end of the request."""
     run, (answer, decoder, _) = tried.run, tried.opened
+    run.state.answered(tried.step, run.unix(tried.began), run.now(), answer.header)
     told = EVENTS if isinstance(decoder, Whole) else tried.way.link.content_type(run.call, answer.header)
-    return StreamReply(200, run.served_headers(tried.step, told), StreamPieces(tried))
+    pieces = (KeptPieces if tried.mirrors else StreamPieces)(tried)
+    return StreamReply(200, run.served_headers(tried.step, told), pieces)
 
 
 async def stream_discard(tried: Try) -> None:
@@ -262,3 +266,27 @@ class StreamPieces:
     async def aclose(self) -> None:
         """Stop before the end: the upstream's connection is closed and the request recorded as cancelled."""
         await self._end(Verdict(OutcomeClass.CANCELLED), OutcomeClass.CANCELLED)
+
+
+class KeptPieces(StreamPieces):
+    """A stream whose request is copied when it has been served: what the client got is kept, to be compared."""
+
+    __slots__ = ("_kept", "_size")
+
+    def __init__(self, tried: Try) -> None:
+        super().__init__(tried)
+        self._kept: list[bytes] = []
+        self._size = 0
+
+    async def __anext__(self) -> bytes:
+        """See :class:`StreamPieces`."""
+        piece = await super().__anext__()
+        self._size += len(piece)
+        if self._size <= MOST_KEPT:
+            self._kept.append(piece)
+        return piece
+
+    async def _end(self, failure: Verdict | None, outcome: OutcomeClass = OutcomeClass.SERVED) -> None:
+        if failure is None:
+            self._run.copied = (self._tried.mirrors, b"".join(self._kept) if self._size <= MOST_KEPT else None)
+        await super()._end(failure, outcome)

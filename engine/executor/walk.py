@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from engine.exchange import OutcomeClass, UncarriedError, Verdict
-from engine.graph import Reject, Route
-from engine.planner import Beside, Facts, Go, Plan, Wait, advance, beside, pass_over
+from engine.graph import Reject, Route, TargetStep
+from engine.planner import Beside, Facts, Go, Next, Plan, Stop, Wait, advance, beside, pass_over
 from engine.state import HedgeBudget
 
 from .attempt import Try, plain_attempt, plain_discard, plain_reply
 from .reply import Reply, StreamReply
-from .seats import Seat, Seats
+from .seats import Seats, attempt_at
 from .streaming import stream_attempt, stream_discard, stream_reply
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ End = Try | Reply | Reject | Failed | Onward
 async def attempt_all(run: Run, plan: Plan, route: Route) -> Reply | StreamReply:
     """Attempt candidates as the planner says, until one serves or the request ends otherwise."""
     run.state.retry_budget(route.name).request(run.started)
-    end = await _walk(run, plan, route, 0, len(plan.candidates))
+    end = await _walk(run, plan, route, plan.start, len(plan.candidates))
     if isinstance(end, Try):
         return stream_reply(end) if run.call.stream else plain_reply(end)
     if isinstance(end, Failed):
@@ -65,98 +65,154 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
     its share there; the first has taken it already. Such a walk retries nothing.
     """
     attempt = stream_attempt if run.call.stream else plain_attempt
-    facts = Facts(0.0, closed=run.clients.view(run.state).closed)
+    facts = _facts(run, plan, position, extra)
     race: Race | None = None
     seats: Seats | None = None
-    won: End | None = None
+    found: End | int | None = None
     try:
         while True:
-            candidate = plan.candidates[position]
-            step = candidate.step
+            step = plan.candidates[position].step
             if isinstance(step, Reject):
                 return step
-            seat: Seat | None = None
-            if step.target.provider.limited:
-                seats = seats or Seats(run, plan, end, extra is None)
-                admitted = await seats.admit(position, facts)
-                if admitted is None:
-                    refusal = seats.refusal()
-                    after = Failed(refusal.outcome_class, refusal)
-                    return after if extra is None else Onward(position, after)
-                position, step, seat = admitted
-                candidate = plan.candidates[position]
             try:
-                tried = run.attempt(step, extra is not None, seat)
+                if step.target.provider.limited:
+                    seats = seats or Seats(run, plan, end, extra is None)
+                    tried = await _seated(run, plan, seats, position, facts)
+                else:
+                    tried = run.attempt(step, extra is not None)
             except UncarriedError as problem:
-                onward = pass_over(plan, position)
-                if not isinstance(onward, Go):
-                    return Failed(OutcomeClass.INVALID_REQUEST, problem)
-                position = onward.position
-                if position >= end:
-                    return Onward(position, Failed(OutcomeClass.INVALID_REQUEST, problem))
+                found = _passed_over(run, plan, facts.position, end, facts, problem)
+                if not isinstance(found, int):
+                    return found
+                position = found
                 continue
+            position = facts.position
+            if isinstance(tried, Reply | Failed | Onward):
+                return tried
             facts.tries += 1
-            if isinstance(tried, Try):
-                tried.mirrors = candidate.mirrors
-                if race is not None or candidate.hedge is not None:
-                    race = race or Race(run, plan, route, facts, extra is None)
-                    race.follow(position, tried)
-                result = await attempt(tried)
-                if result is None:
-                    won = tried
-                    return tried
-            elif isinstance(tried, Verdict):
+            result: Verdict | None
+            if isinstance(tried, Verdict):
                 result = tried
             else:
-                won = tried
-                return tried
+                race = _raced(race, tried, plan, route, facts, extra is None)
+                result = await attempt(tried)
+                if result is None:
+                    found = tried
+                    return tried
             if race is not None and (found := race.won()) is not None:
-                won = found
                 return found
-            if result.outcome_class is OutcomeClass.CONTEXT_EXCEEDED:
-                facts.larger_than = max(facts.larger_than, step.target.context_window or 0)
-            moment = run.clock()
-            budget = run.state.retry_budget(route.name)
-            facts.attempts = run.begun
-            facts.remaining = run.deadline - moment
-            facts.retry_after = result.retry_after
-            facts.other_account = seat is not None and seat.spare
-            facts.retry_allowed = extra is None and budget.allows(route.retry.budget, moment)
-            following = advance(plan, position, result.outcome_class, facts, run.now())
+            following = _following(run, plan, route, tried, result, facts, extra is None)
             if isinstance(following, Wait):
-                # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
-                budget.retry(moment)
-                won = await _pause(run, race, following.delay)
-                if won is not None:
-                    return won
-                continue
-            after = Failed(result.outcome_class, result)
-            if not isinstance(following, Go) or (seats is not None and seats.returns):
-                stop = result.outcome_class if isinstance(following, Go) else following.outcome_class
-                back = None if seats is None else seats.back(stop, facts)
-                if back is None:
-                    return Failed(stop, result)
-                following = Go(back)
-            position = following.position
-            facts.tries = 0
-            if race is not None and (lane := race.join(position)) is not None:
-                found = await lane
-                if not isinstance(found, Onward):
-                    won = found
+                if (found := await _pause(run, race, following.delay)) is not None:
                     return found
-                position, after = found.position, found.after
-                refuses = isinstance(plan.candidates[position].step, Reject)
-                if run.begun >= route.retry.max_attempts and not refuses:
-                    return after
-            if position >= end:
-                return Onward(position, after)
-            if extra is not None:
-                if not extra.allows():
-                    return Onward(position, after)
-                extra.hedge()
+            elif isinstance(following, Go):
+                position = facts.follow(following, result.outcome_class)
+                if race is not None or extra is not None:
+                    after = Failed(result.outcome_class, result)
+                    found = await _joined(run, plan, route, race, position, end, after, extra)
+                    if not isinstance(found, int):
+                        return found
+                    position = facts.follow(Go(found))
+            else:
+                return Failed(following.outcome_class, result)
     finally:
         if race is not None:
-            await race.finish(won)
+            await race.finish(found if isinstance(found, Try | Reply) else None)
+
+
+def _facts(run: Run, plan: Plan, position: int, extra: HedgeBudget | None) -> Facts:
+    """What the planner must know of a walk that begins."""
+    passed, closed = plan.passed if extra is None else (), run.clients.view(run.state).closed
+    return Facts(0.0, closed=closed, passed=passed, position=position, farthest=position)
+
+
+def _raced(race: Race | None, tried: Try, plan: Plan, route: Route, facts: Facts, count: bool) -> Race | None:
+    """The race that this attempt is a part of, if it is hedged or others are under way."""
+    candidate = plan.candidates[facts.position]
+    tried.mirrors = candidate.mirrors
+    if race is not None or candidate.hedge is not None:
+        race = race or Race(tried.run, plan, route, facts, count)
+        race.follow(facts.position, tried)
+    return race
+
+
+async def _seated(
+    run: Run, plan: Plan, seats: Seats, position: int, facts: Facts
+) -> Try | Reply | Verdict | Failed | Onward:
+    """An attempt where there is room for it, at the candidate at ``position`` or at another one, which facts tell."""
+    admitted = await seats.admit(position, facts)
+    if admitted is None:
+        refusal = seats.refusal()
+        failed = Failed(refusal.outcome_class, refusal)
+        return failed if seats.patient else Onward(position, failed)
+    position, seat = admitted
+    step = plan.candidates[position].step
+    assert isinstance(step, TargetStep)  # noqa: S101  - no other is admitted
+    hedged = not seats.patient
+    return run.attempt(step, hedged) if seat is None else attempt_at(run, step, hedged, seat)
+
+
+def _passed_over(run: Run, plan: Plan, position: int, end: int, facts: Facts, problem: UncarriedError) -> End | int:
+    """Where a walk goes on after a candidate that cannot take the request, or how it ends."""
+    onward = pass_over(plan, position, facts, run.now())
+    if isinstance(onward, Stop) and onward.outcome_class is OutcomeClass.OVERLOADED:
+        return Failed(onward.outcome_class, Verdict(onward.outcome_class))
+    failed = Failed(OutcomeClass.INVALID_REQUEST, problem)
+    if not isinstance(onward, Go):
+        return failed
+    return facts.follow(onward) if onward.position < end else Onward(onward.position, failed)
+
+
+def _following(
+    run: Run, plan: Plan, route: Route, tried: Try | Verdict, result: Verdict, facts: Facts, may_retry: bool
+) -> Next:
+    """What the planner says after an attempt."""
+    position = facts.position
+    facts.other_account = isinstance(tried, Try) and tried.seat is not None and tried.seat.spare
+    if result.outcome_class is OutcomeClass.CONTEXT_EXCEEDED:
+        step = plan.candidates[position].step
+        window = step.target.context_window if isinstance(step, TargetStep) else None
+        facts.larger_than = max(facts.larger_than, window or 0)
+    moment = run.clock()
+    budget = run.state.retry_budget(route.name)
+    facts.attempts = run.begun
+    facts.remaining = run.deadline - moment
+    facts.retry_after = result.retry_after
+    facts.retry_allowed = may_retry and budget.allows(route.retry.budget, moment)
+    following = advance(plan, position, result.outcome_class, facts, run.now())
+    if isinstance(following, Wait) or (isinstance(following, Go) and following.again):
+        # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
+        budget.retry(moment)
+    return following
+
+
+async def _joined(
+    run: Run,
+    plan: Plan,
+    route: Route,
+    race: Race | None,
+    position: int,
+    end: int,
+    after: Failed,
+    extra: HedgeBudget | None,
+) -> End | int:
+    """Where a walk with others beside it really goes on: what is under way already is waited for, not done again."""
+    lane = None if race is None else race.join(position)
+    if lane is not None:
+        found = await lane
+        if not isinstance(found, Onward):
+            return found
+        position, after = found.position, found.after
+        refuses = isinstance(plan.candidates[position].step, Reject)
+        if run.begun >= route.retry.max_attempts and not refuses:
+            return after
+    if position >= end:
+        return Onward(position, after)
+    if extra is not None:
+        if not extra.allows():
+            return Onward(position, after)
+        extra.hedge()
+    return position
 
 
 async def _pause(run: Run, race: Race | None, seconds: float) -> End | None:
@@ -249,29 +305,28 @@ class Race:
                 return lane
         return None
 
-    async def finish(self, won: End | None) -> None:
-        """The walk has ended, with ``won`` if somebody served: what is under way beside it is cancelled."""
+    async def finish(self, served: Try | Reply | None) -> None:
+        """The walk has ended, with ``served`` if somebody did: what is under way beside it is cancelled."""
         if self._timer is not None:
             self._timer.cancel()
         lanes = [lane for _, lane in self._lanes]
         if not lanes:
             return
-        self._run.decided = self._run.decided or won is not None
+        self._run.decided = self._run.decided or served is not None
         for lane in lanes:
             lane.cancel()
-        taken = won
         try:
             await asyncio.wait(lanes)
         except asyncio.CancelledError:
-            taken = None
-            if isinstance(won, Try):
-                await _discard(won)
+            # The client left in this very moment: nobody takes the answer any more.
+            if isinstance(served, Try):
+                await _discard(served)
             raise
         finally:
             for lane in lanes:
                 if lane.done() and not lane.cancelled() and lane.exception() is None:
                     end = lane.result()
-                    if isinstance(end, Try) and end is not taken and end is not won:
+                    if isinstance(end, Try) and end is not served:
                         await _discard(end)
 
 

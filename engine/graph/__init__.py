@@ -1,5 +1,6 @@
 """The immutable routing graph."""
 
+from .beside import Hedge, Mirror
 from .conditions import All, Any_, Condition, Not, Test, attributes, describe, evaluate
 from .diff import Change, diff
 from .fingerprint import Digester, canonical, digest, digest_nodes, whole
@@ -12,13 +13,10 @@ from .nodes import (
     Balance,
     Breaker,
     Fallback,
-    Hedge,
-    Issuer,
     Key,
-    Mirror,
-    Otlp,
     Params,
     Price,
+    Probe,
     Provider,
     Quirks,
     Reject,
@@ -26,9 +24,7 @@ from .nodes import (
     Route,
     RouteStep,
     SecretRef,
-    Settings,
     Split,
-    StateStore,
     Step,
     Switch,
     Target,
@@ -38,6 +34,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
+from .settings import Issuer, Otlp, Readiness, Settings, StateStore
 
 __all__ = [
     "All",
@@ -60,9 +57,11 @@ __all__ = [
     "Otlp",
     "Params",
     "Price",
+    "Probe",
     "Provider",
     "Quirks",
     "Rate",
+    "Readiness",
     "Reject",
     "Retry",
     "Route",

@@ -10,7 +10,8 @@ from .conditions import describe
 from .fingerprint import digest
 from .graph import Graph
 from .limits import Rate
-from .nodes import Auth, Key, Params, Price, Provider, Quirks, Route, SecretRef, Settings, StateStore, Target
+from .nodes import Auth, Key, Params, Price, Provider, Quirks, Route, SecretRef, Target
+from .settings import Settings, StateStore
 from .stepdiff import params_rows, step_changes
 from .words import HIDDEN, describe_rate, is_secret_name, public_url, shorten, show
 
@@ -137,6 +138,7 @@ def _provider_rows(graph: Graph, name: str) -> _Rows:
     rows["command"] = (provider.command, shorten(show(provider.command)))
     rows["queue_file"] = _row("queue_file", provider.queue_file)
     rows["also_speaks"] = _row("also_speaks", provider.also_speaks)
+    rows |= _fields(provider.health, "health.") if provider.health is not None else {}
     rows["quirks.stream_usage"] = _row("stream_usage", quirks.stream_usage)
     rows["limits"] = _rates(provider.limits)
     return rows
@@ -197,7 +199,10 @@ def _rates(rates: tuple[Rate, ...]) -> tuple[Any, str]:
 
 def _settings_rows(graph: Graph, _: str) -> _Rows:
     settings: Settings = graph.settings
-    rows = _fields(settings)
+    rows = _fields(settings) | _fields(settings.readiness, "readiness.")
+    del rows["readiness"]
+    if isinstance(settings.ledger_url, SecretRef):
+        rows["ledger_url"] = (_secret(settings.ledger_url), _secret(settings.ledger_url))
     del rows["state"]
     state: StateStore = settings.state
     rows |= _fields(state, "state.")

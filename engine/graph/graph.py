@@ -10,9 +10,15 @@ from typing import Any
 from .fingerprint import Digester, digest_nodes, whole
 from .index import RouteIndex
 from .limits import Limit, LimitIndex
-from .nodes import EMPTY, Key, Provider, Route, Settings, Target
+from .nodes import EMPTY, Key, Provider, Route, Target
+from .settings import Settings
 
 _NO_DOCUMENTS: Mapping[tuple[str, str], str] = MappingProxyType({})
+
+
+def circuits_of(routes: Iterable[Route]) -> frozenset[str]:
+    """The ids of the circuits of every use of a target in these routes."""
+    return frozenset(circuit for route in routes for circuit in route.circuits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +43,8 @@ class Graph:
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     """Node id -> plain values of documents without a node of their own (policies, budgets, ...), for ``diff``."""
     limits: LimitIndex = field(default_factory=LimitIndex)
+    circuits: frozenset[str] = frozenset()
+    """The ids of the circuits of all routes."""
 
     @classmethod
     def build(
@@ -83,7 +91,13 @@ class Graph:
             documents=MappingProxyType(dict(documents)),
             node_digests=MappingProxyType(digests),
             declared=MappingProxyType(dict(declared)),
+            circuits=circuits_of(by_route.values()),
         )
+
+    @property
+    def metered(self) -> frozenset[str]:
+        """Ids of the targets in balances by ``usage``, of all routes."""
+        return frozenset().union(*(route.metered for route in self.routes.values() if route.metered))
 
     @classmethod
     def empty(cls) -> Graph:

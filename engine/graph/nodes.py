@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from engine.exchange import OutcomeClass
 
+from .beside import Hedge, Mirror
 from .conditions import Condition
 from .limits import Rate
 
@@ -72,6 +73,17 @@ class Quirks:
     """Roles of messages to send under another name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How a provider is asked of the gateway's own accord whether it works. Seconds."""
+
+    kind: Literal["models", "chat", "embeddings"] = "models"
+    every: float = 30.0
+    timeout: float = 10.0
+    model: str | None = None
+    """The name of a target of the provider; ``None``: the cheapest of its kind."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Provider:
     """An account at a service."""
@@ -92,6 +104,8 @@ class Provider:
     """Program and arguments of the transport ``process``."""
     queue_file: str | None = None
     """Where requests wait for the transport ``queue``."""
+    health: Probe | None = None
+    """How it is asked whether it works; ``None``: it is not."""
     accounts: tuple[str, ...] = field(init=False)
     """What its limits are counted under, for each of its secrets: a name that says which, and is no secret."""
     limited: bool = field(init=False)
@@ -245,7 +259,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Balance:
-    """Spread over equals: ``weighted``, ``hash`` (by ``key``) or ``least_busy`` orders the members; all are tried."""
+    """Spread over equals: ``by`` says how they are ordered (``hash`` by ``key``); all are tried."""
 
     by: str
     members: tuple[tuple[Decimal, "Step"], ...]
@@ -280,35 +294,6 @@ class RouteStep:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Hedge:
-    """Steps in order; the next one is also started when the one before has given nothing for ``delay`` seconds.
-
-    The first that answers wins, the others are cancelled. ``extra`` is the share of the requests that come here that
-    may be sent to one more target so. Requests with tools fail over only, unless ``tools``.
-    """
-
-    steps: tuple["Step", ...]
-    delay: float
-    extra: float = 0.1
-    tools: bool = False
-    path: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mirror:
-    """``step`` serves; ``share`` (0..1) of the requests that it serves are copied to ``to``, whose answers nobody gets.
-
-    Requests with tools are not copied, unless ``tools``.
-    """
-
-    to: TargetStep
-    share: float
-    step: "Step"
-    tools: bool = False
-    path: str = ""
-
-
 Step = TargetStep | Fallback | Split | Balance | Switch | Hedge | Mirror | Reject | RouteStep
 
 
@@ -328,6 +313,10 @@ class Route:
     """Attributes that any condition, split key or hash key below reads (``metadata.x``, ``input_tokens``, ...)."""
     targets: tuple[Target, ...] = ()
     """Every target below, in tree order, each once."""
+    metered: frozenset[str] = frozenset()
+    """Ids of the targets in balances by ``usage``: what their replies say of rate limits is read."""
+    circuits: tuple[str, ...] = ()
+    """The ids of the circuits of every use of a target below, each once."""
     digest: str = ""
     """Content hash of everything that decides this route's behaviour."""
 
@@ -344,75 +333,3 @@ class Key:
     metadata: Mapping[str, str] = field(default_factory=_empty)
     expires: float | None = None
     """Unix time from which it is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """Whose signed tokens are accepted from clients, and what they may do with them."""
-
-    name: str
-    issuer: str
-    audience: str
-    keys_url: str | None = None
-    keys_file: str | None = None
-    algorithms: tuple[str, ...] = ()
-    user: str = "sub"
-    """The claim that names the caller."""
-    metadata: tuple[tuple[str, str], ...] = ()
-    """(metadata name, claim), sorted."""
-    scopes: frozenset[str] = frozenset()
-    routes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Otlp:
-    """A collector of OpenTelemetry; ``interval`` is seconds, ``sample`` a share, ``pass_to`` names of providers."""
-
-    endpoint: str
-    headers: tuple[tuple[str, "SecretRef"], ...] = ()
-    """(header, where its value is), sorted."""
-    traces: bool = True
-    metrics: bool = True
-    interval: float = 30.0
-    sample: float = 1.0
-    pass_to: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StateStore:
-    """Where live facts are kept. ``url`` is an address without a password, ``secret`` the place of one that has it."""
-
-    store: Literal["memory", "redis"] = "memory"
-    url: str = "redis://localhost:6379/0"
-    secret: SecretRef | None = None
-    ca_file: str | None = None
-    prefix: str = "interlock"
-    timeout: float = 0.05
-    """Seconds that an answer of the store may take."""
-    when_away: Literal["local", "admit", "reject"] = "local"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    max_body: int = 20 * 1024 * 1024
-    max_depth: int = 100
-    drain: float = 30.0
-    reload_debounce: float = 0.1
-    reload_poll: float = 0.5
-    proxy: str | None = None
-    ca_file: str | None = None
-    access_log: bool = True
-    issuers: tuple[Issuer, ...] = ()
-    in_flight: int | None = None
-    """Model requests under way beyond which others are refused; ``None`` is what the process has file handles for."""
-    queue_length: int = 1000
-    """Requests that may wait for one provider's limits, and for how many seconds at most."""
-    queue_wait: float = 60.0
-    otlp: Otlp | None = None
-    edits: Literal["files", "branch"] = "files"
-    """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
-    state: StateStore = field(default_factory=StateStore)

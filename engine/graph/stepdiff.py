@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .beside import Hedge, Mirror
 from .conditions import describe
 from .fingerprint import digest
-from .nodes import Balance, Fallback, Hedge, Mirror, Params, Reject, RouteStep, Split, Step, Switch, TargetStep
+from .nodes import Balance, Fallback, Params, Reject, RouteStep, Split, Step, Switch, TargetStep
 from .words import HIDDEN, is_secret_name, label, shorten, show
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from engine.units import format_duration
 
+from .beside import Hedge, Mirror
 from .limits import Rate
-from .nodes import Balance, Fallback, Hedge, Mirror, Reject, Retry, RouteStep, Split, Step, Switch, TargetStep, Timeouts
+from .nodes import Balance, Fallback, Reject, Retry, RouteStep, Split, Step, Switch, TargetStep, Timeouts
 
 _SECRET_NAME = re.compile(
     r"secret|passw|credential|authorization|cookie|signature|(api|private)[-_. ]?key|(^|[-_.])token$", re.IGNORECASE

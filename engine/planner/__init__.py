@@ -1,9 +1,28 @@
 """The pure planner: every routing decision, and nothing else."""
 
-from .advance import advance, beside, instead, may_go_back, pass_over
+from .advance import advance, beside, instead, pass_over
+from .because import order_dict
 from .limits import claims_at, least_claims, over_limit
-from .model import SKIP_REASONS, Beside, Candidate, Closed, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
-from .plan import assign, find_route, plan
+from .model import (
+    SKIP_REASONS,
+    Beside,
+    Candidate,
+    Closed,
+    Exit,
+    Facts,
+    Go,
+    Member,
+    Next,
+    Order,
+    Plan,
+    Request,
+    Skip,
+    Stop,
+    View,
+    Wait,
+)
+from .plan import find_route, plan
+from .splits import assign
 from .tree import children, targets_of
 
 __all__ = [
@@ -14,7 +33,9 @@ __all__ = [
     "Exit",
     "Facts",
     "Go",
+    "Member",
     "Next",
+    "Order",
     "Plan",
     "Request",
     "Skip",
@@ -29,7 +50,7 @@ __all__ = [
     "find_route",
     "instead",
     "least_claims",
-    "may_go_back",
+    "order_dict",
     "over_limit",
     "pass_over",
     "plan",

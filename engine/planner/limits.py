@@ -12,8 +12,8 @@ from engine.graph import Graph, Limit, Provider, Rate, Target, TargetStep
 from engine.state import Claim, Refusal
 from engine.units import format_duration
 
-from .balance import text
 from .model import Candidate, Plan, Request, Skip, View
+from .splits import text
 
 #: Tokens that an answer is taken to have at most, where neither the request nor the model's entry says.
 UNKNOWN_OUTPUT = 4096

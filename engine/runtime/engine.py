@@ -71,11 +71,12 @@ class Engine:
         self._entered = False
         self.state = State()
         self.shared = Shared(self.state, os.environ if environ is None else environ)
-        self._live = Live(self._prepare, self._went_live)
+        self._live = Live(self._prepare, self._went_live, lambda snapshot: self.state.let_go(snapshot.graph))
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
-        self.telemetry = Telemetry(self.state, self._live, self._reloader)
-        self.executor = Executor(self.state, Observers([self.telemetry.observe, *observers]))
+        self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared)
+        heard = Observers([self.telemetry.observe, *observers])
+        self.executor = Executor(self.state, heard, heard.mirrored)
 
     @classmethod
     def open(
@@ -143,6 +144,7 @@ class Engine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self.executor.close()
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
         await self.telemetry.stop()
@@ -286,7 +288,7 @@ class Engine:
         return f"serving {running}, {what}: the files as of {_iso(candidate)} have {why}; see GET /api/v1/status"
 
     def status(self) -> dict[str, Any]:
-        """The running and the candidate configuration, as ``GET /api/v1/status`` answers: plain JSON values."""
+        """The running and the candidate configuration, and live state, as ``GET /api/v1/status`` answers."""
         snapshot, candidate = self._live.current, self._reloader.candidate
         return {
             "running": {
@@ -296,7 +298,9 @@ class Engine:
             },
             "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
-            "state": self.shared.status(),
+            "state": self.state.export(time.time()),
+            "shared": self.shared.status(),
+            **({"mirrors": mirrors} if (mirrors := self.state.mirrors.export()) else {}),
         }
 
     @property
@@ -336,10 +340,13 @@ class Engine:
         environ = os.environ if self._environ is None else self._environ
         return Clients.prepare(graph, environ, previous, transport=self._transport)
 
-    def _went_live(self, graph: Graph) -> None:
-        self.state.retain(graph)
-        self.shared.follow(graph)
-        self.telemetry.follow(self._live.current, os.environ if self._environ is None else self._environ)
+    def _went_live(self, snapshot: Snapshot) -> None:
+        self.state.retain(snapshot.graph)
+        now = time.time()
+        for provider in snapshot.clients.renewed:
+            self.state.renew(provider, now)
+        self.shared.follow(snapshot.graph)
+        self.telemetry.follow(snapshot, os.environ if self._environ is None else self._environ)
         self.executor.tracing = self.telemetry.tracing
 
     def _poll_seconds(self) -> float:

@@ -27,9 +27,12 @@ class Live:
     Belongs to one event loop.
     """
 
-    def __init__(self, prepare: Prepare, retain: Callable[[Graph], None]) -> None:
+    def __init__(
+        self, prepare: Prepare, retain: Callable[[Snapshot], None], let_go: Callable[[Snapshot], None]
+    ) -> None:
         self._prepare = prepare
         self._retain = retain
+        self._forget = let_go
         self._current: Snapshot | None = None
         self._held: set[Snapshot] = set()
         self._releases: set[asyncio.Task[None]] = set()
@@ -82,9 +85,9 @@ class Live:
         )
         self._held.add(snapshot)
         old, self._current = self._current, snapshot
+        self._retain(snapshot)
         if old is not None:
             old.retire()
-        self._retain(graph)
         self._announce()
 
     async def wait_for(self, fingerprint: str, timeout: float | None) -> bool:  # noqa: ASYNC109 (reads as a question)
@@ -115,6 +118,7 @@ class Live:
 
     def _release(self, snapshot: Snapshot) -> None:
         self._held.discard(snapshot)
+        self._forget(snapshot)
         self._announce()
         task = asyncio.get_running_loop().create_task(self._let_go(snapshot), name="interlock-release")
         self._releases.add(task)

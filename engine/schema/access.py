@@ -205,11 +205,54 @@ class StateDoc(Model):
     )
 
 
-class LedgerStore(Model):
-    """Where requests and costs are recorded."""
+def _database(value: Any) -> str:
+    return "<url>" if isinstance(value, str) else "<secret>"
 
-    url: Opt[StoreUrl] = Field(
-        default=None, description="Address of the database; one with a password in it goes in a secret."
+
+#: A file of SQLite, or a database of PostgreSQL, without a password in it.
+_OPTION = r"(host|port|sslmode|sslrootcert|connect_timeout|application_name)=[^\x00-\x20\x7f@?#&]*"
+LEDGER_URL_PATTERN = (
+    r"^(sqlite:///[^\x00-\x20\x7f?#]+"
+    r"|postgresql(\+psycopg)?://([^\x00-\x20\x7f:@/?#]+@)?[^\x00-\x20\x7f@?#]+"
+    rf"(\?{_OPTION}(&{_OPTION})*)?)$"
+)
+LedgerUrl = Annotated[
+    Annotated[str, Field(pattern=LEDGER_URL_PATTERN, max_length=2000), Tag("<url>")]
+    | Annotated[Secret, Tag("<secret>")],
+    Discriminator(_database),
+]
+
+
+class LedgerStore(Model):
+    """Where is written what happened: checks of providers, changes by API, configurations that went live."""
+
+    url: Opt[LedgerUrl] = Field(
+        default=None,
+        description="The database: a file of SQLite (`sqlite:///path`) or PostgreSQL (extra `postgres`); an address "
+        "with a password in it goes in a secret. By default the server writes a file in the system's folder for "
+        "state, and an engine in your program writes nothing.",
+        examples=["sqlite:////var/lib/interlock/ledger.sqlite", "postgresql://db.internal/interlock"],
+    )
+    keep: PositiveDuration = Field(default="30d", description="How long checks of providers are kept.")
+
+
+class Readiness(Model):
+    """What `/readyz` says, and when."""
+
+    notice: Opt[Duration] = Field(
+        default=None,
+        description="How long `/readyz` says 503 after SIGTERM before new connections are refused; 0s by default.",
+    )
+    outage: Literal["ready", "not_ready"] = Field(
+        default="ready",
+        description="What it says while every provider that routes use fails its checks. `not_ready` needs `health` in "
+        "each of them.",
+    )
+    after: Opt[Duration] = Field(
+        default=None, description="With `not_ready`: how long that has to last first; 30s by default."
+    )
+    until: Opt[Duration] = Field(
+        default=None, description="With `not_ready`: how long one has to be back before it says ready; 10s by default."
     )
 
 
@@ -290,4 +333,5 @@ class SettingsDoc(Model):
     upstream: Upstream = Field(default=Upstream(), description="How providers are reached.")
     telemetry: Telemetry = Field(default=Telemetry(), description="What is told about requests.")
     state: StateDoc = Field(default=StateDoc(), description="Where live facts are kept.")
-    ledger: LedgerStore = Field(default=LedgerStore(), description="Where requests and costs are recorded.")
+    ledger: LedgerStore = Field(default=LedgerStore(), description="Where is written what happened.")
+    readiness: Readiness = Field(default=Readiness(), description="What `/readyz` says, and when.")

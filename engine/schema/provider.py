@@ -20,6 +20,7 @@ from .common import (
     ModelName,
     Name,
     Opt,
+    PositiveDuration,
     Price,
     Secret,
     Text,
@@ -287,6 +288,23 @@ class PriceList(Model):
     as_of: Opt[Date] = Field(default=None, description="The day for which prices were read last; written by the sync.")
 
 
+class HealthProbe(Model):
+    """How the gateway asks the provider, of its own accord, whether it works; without it nobody is asked."""
+
+    probe: Literal["models", "chat", "embeddings", "off"] = Field(
+        default="models",
+        description="What is sent: `models` asks for the list of models, which costs nothing; `chat` and `embeddings` "
+        "send the smallest real request, which is paid for like any other; `off` sends nothing.",
+    )
+    every: PositiveDuration = Field(default="30s", description="How often, give or take a tenth.")
+    timeout: PositiveDuration = Field(default="10s", description="How long an answer may take.")
+    model: Opt[ModelName] = Field(
+        default=None,
+        description="The model that is asked, by its name here; by default the cheapest of its kind. With `models`: "
+        "the one that has to be on the list.",
+    )
+
+
 class ProviderDoc(Model):
     """An account at a service: where it is, how to log in, what it serves."""
 
@@ -340,6 +358,9 @@ class ProviderDoc(Model):
     headers: Headers = Field(default={}, description="Headers sent with every request; never for secrets.")
     quirks: Quirks = Field(default=Quirks(), description="How the service differs from its dialect.")
     limits: list[Rate] = Field(default=[], description="What the service allows this account.")
+    health: Opt[HealthProbe] = Field(
+        default=None, description="Whether it is asked from time to time if it works; by default it is not."
+    )
     models: dict[ModelName, ModelEntry] = Field(
         default={}, description="The models to be used, by the name used in targets."
     )

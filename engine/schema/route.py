@@ -211,9 +211,13 @@ class BalanceBody(Model):
     )
 
     by: Literal["weighted", "hash", "least_busy", "latency", "cheapest", "usage"] = Field(
-        description="How the first member is chosen, and the order of the rest."
+        description="How the first member is chosen, and the order of the rest: by draw (`weighted`), the same for the "
+        "same key (`hash`), fewest under way (`least_busy`), soonest done (`latency`), most left of the provider's "
+        "limits (`usage`), least cost (`cheapest`)."
     )
-    key: Opt[KeyAttribute] = Field(default=None, description="Attribute to hash, with `by: hash`.")
+    key: Opt[KeyAttribute] = Field(
+        default=None, description="Attribute to hash, with `by: hash`; `prompt` is how the request begins."
+    )
     steps: Annotated[list[Member], Field(min_length=1)] = Field(description="The members: steps, or `{weight, step}`.")
 
     @model_validator(mode="after")

@@ -95,6 +95,9 @@ class Store(Protocol):
     def closures(self) -> Mapping[str, Closure]:
         """What other processes have said is closed; some may be over."""
 
+    def export(self) -> dict[str, float]:
+        """How a store that processes share does, for metrics; nothing where there is none."""
+
 
 class Entry:
     """What counts against a window from one moment on."""
@@ -253,6 +256,10 @@ class MemoryStore:
 
     def closures(self) -> Mapping[str, Closure]:
         """Nothing: there is no other process."""
+        return {}
+
+    def export(self) -> dict[str, float]:
+        """Nothing: it is always there."""
         return {}
 
     def used(self, key: str, now: float) -> int:

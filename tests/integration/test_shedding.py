@@ -1,4 +1,4 @@
-"""Too many requests at once: what is taken on is answered in time, the rest is refused at once and told to come back."""
+"""Too many requests at once: what is taken on is answered in time, the others are refused at once."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class _Run:
         if isinstance(step, Fallback):
             return self.in_turn(step.steps, step.on)
         if isinstance(step, Balance):
-            return self.in_turn(tuple(ordered(step, self.asked, self.moment)), FAIL_OVER)
+            return self.in_turn(self.balanced(step), FAIL_OVER)
         if isinstance(step, Split):
             chosen = assign(step, self.asked)
             return self.step(next(v.step for v in step.variants if v.name == chosen))
@@ -56,6 +56,12 @@ class _Run:
                 break
             failed = self.step(step) or failed
         return failed
+
+    def balanced(self, balance: Balance) -> tuple[Step, ...]:
+        def usable(step: TargetStep) -> bool:
+            return unfit(step, self.asked, self.moment) is None and self.moment.closed(step, 0.0) is None
+
+        return tuple(member.step for member in ordered(balance, self.asked, self.moment, 0.0, usable).members)
 
     def target(self, step: TargetStep) -> OutcomeClass | None:
         window = step.target.context_window

@@ -55,6 +55,7 @@ TARGETS = [
     Target(f"{PROVIDERS[n % 3].name}/{name}", PROVIDERS[n % 3], name, name, window, None, frozenset(can.split()))
     for n, (name, window, can) in enumerate(_MODELS)
 ]
+BALANCES = ["weighted", "hash", "least_busy", "latency", "usage", "cheapest"]
 FAILURES = sorted(ATTEMPT_CLASSES - {OutcomeClass.SERVED})
 TOTAL = 10_000.0
 
@@ -74,7 +75,7 @@ def _branches(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return (
         st.tuples(st.just("fallback"), few, _on)
         | st.tuples(st.just("split"), weighted, st.sampled_from(["user", None]))
-        | st.tuples(st.just("balance"), weighted, st.sampled_from(["weighted", "hash", "least_busy"]))
+        | st.tuples(st.just("balance"), weighted, st.sampled_from(BALANCES))
         | st.tuples(st.just("switch"), cases, inner | st.none())
         | st.tuples(st.just("route"), inner)
     )
@@ -120,13 +121,16 @@ requests = st.builds(
 
 @dataclass
 class Moment:
-    """A view: attempts under way by target, and the providers without a credential."""
+    """A view: attempts under way by target, the providers without a credential, and what balances go by."""
 
     busy: dict[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
     store: MemoryStore = field(default_factory=MemoryStore)
     now: float = 0.0
     shut: dict[str, Closure] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
+    left: dict[str, float] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
 
     def holder(self, conversation: str) -> str | None:
         return None
@@ -147,13 +151,23 @@ class Moment:
         return self.shut.get(step.target.id)
 
     def share(self, target: str, now: float) -> float:
-        return 1.0
+        return self.shares.get(target, 1.0)
+
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        return self.times.get(target, 0.0)
+
+    def headroom(self, target: str, now: float) -> float:
+        return self.left.get(target, 1.0)
 
 
+_ids = st.sampled_from([target.id for target in TARGETS])
 moments = st.builds(
     Moment,
     st.dictionaries(st.sampled_from([target.id for target in TARGETS]), st.integers(1, 5), max_size=3),
     st.frozensets(st.sampled_from("nsw"), max_size=1),
+    times=st.dictionaries(_ids, st.sampled_from([0.1, 1.0, 9.0])),
+    left=st.dictionaries(_ids, st.sampled_from([0.0, 0.2, 1.0])),
+    shares=st.dictionaries(_ids, st.sampled_from([0.1, 1.0])),
 )
 
 

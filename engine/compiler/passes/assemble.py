@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.documents import Document
 from engine.graph import Graph, LimitIndex, RouteIndex, Settings, whole
+from engine.graph.graph import circuits_of
 
 from ..work import Owner, Work
 
@@ -63,4 +64,5 @@ def run(work: Work) -> None:
         documents=Places(work.by_name),
         node_digests=MappingProxyType(digests),
         declared=MappingProxyType(declared),
+        circuits=circuits_of(work.routes.values()),
     )

@@ -19,6 +19,7 @@ from engine.units import parse_duration
 from ..cache import ProviderNodes
 from ..drafts import encode_params
 from ..work import Declared, Finding, Owner, Work
+from . import probes
 
 _SURFACES = frozenset({"chat", "completions", "embeddings", "rerank", "images", "audio", "moderations"})
 _PRICES = tuple(field.name for field in fields(Price) if field.name != "tiers")
@@ -122,6 +123,7 @@ def _provider(model: ProviderDoc) -> Provider:
         also_speaks=tuple(sorted(set(model.also_speaks) - {model.dialect})),
         command=tuple(model.command),
         queue_file=model.queue_file,
+        health=probes.lowered(model),
         limits=rates_of(model.limits),
     )
 
@@ -165,6 +167,7 @@ def _check(model: ProviderDoc) -> list[Finding]:
     for name, path in spoken:
         if name not in dialects():
             found.append(_dialect(model, name, owner, path))
+    found.extend(probes.check(model, owner))
     return found
 
 

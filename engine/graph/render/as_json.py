@@ -8,15 +8,14 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
+from engine.graph.beside import Hedge, Mirror
 from engine.graph.conditions import All, Any_, Condition, Test, describe
 from engine.graph.graph import Graph
 from engine.graph.limits import Limit, Rate
 from engine.graph.nodes import (
     Balance,
     Fallback,
-    Hedge,
     Key,
-    Mirror,
     Params,
     Price,
     Provider,
@@ -53,10 +52,7 @@ def to_data(graph: Graph, routes: tuple[Route, ...]) -> dict[str, Any]:
     if everything:
         out["keys"] = {key.name: _key(graph, key) for key in sorted(graph.keys.values(), key=lambda key: key.name)}
         out["limits"] = {name: _limit(graph, limit) for name, limit in graph.limits.all.items()}
-        settings = {name: _url(value) for name, value in _fields(graph.settings).items()}
-        state = graph.settings.state
-        settings["state"] = {**_fields(state), "url": _url(state.url), "secret": _secret(state.secret)}
-        out["settings"] = settings
+        out["settings"] = _setting(graph.settings)
         out["declared"] = {
             node: {"at": _at(graph, *node.split(":", 1)), "values": _plain(graph.declared[node])}
             for node in sorted(graph.declared)
@@ -86,8 +82,14 @@ def _plain(value: Any) -> Any:
     return _fields(value) if is_dataclass(value) else value
 
 
-def _url(value: Any) -> Any:
-    return public_url(value) if isinstance(value, str) else value
+def _setting(value: Any) -> Any:
+    if isinstance(value, SecretRef):
+        return _secret(value)
+    if is_dataclass(value):
+        return {f.name: _setting(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_setting(item) for item in value]
+    return public_url(value) if isinstance(value, str) else _plain(value)
 
 
 def _route(graph: Graph, route: Route) -> dict[str, Any]:
@@ -196,6 +198,7 @@ def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
         "transport": provider.transport,
         "command": list(provider.command),
         "queue_file": provider.queue_file,
+        "health": None if provider.health is None else _fields(provider.health),
         "base_url": public_url(provider.base_url),
         "auth": {
             "scheme": auth.scheme,

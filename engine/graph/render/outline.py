@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engine.exchange import FAIL_OVER
+from engine.graph.beside import Hedge, Mirror
 from engine.graph.conditions import describe
 from engine.graph.nodes import (
     Balance,
     Fallback,
-    Hedge,
-    Mirror,
     Params,
     Reject,
     Retry,

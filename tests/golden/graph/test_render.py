@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.graph import Graph, render
+from engine.graph import Graph, Issuer, Settings, render
 
 FILES = {
     "tree": "graph.txt",
@@ -87,3 +87,10 @@ def test_unknown_format_and_route_are_refused(sample: Graph) -> None:
         render(sample, "png")
     with pytest.raises(KeyError):
         render(sample, "tree", "nope")
+
+
+def test_settings_with_nodes_in_them_are_plain_values_too() -> None:
+    issuer = Issuer("sso", "https://login.example.com/", "interlock", scopes=frozenset({"use"}))
+    graph = Graph.build(settings=("s", Settings(issuers=(issuer,))))
+    (shown,) = json.loads(render(graph, "json"))["settings"]["issuers"]
+    assert (shown["name"], shown["scopes"]) == ("sso", ["use"])

@@ -35,12 +35,16 @@ EVERYTHING = "chat stream tools vision json_schema embeddings"
 
 @dataclass
 class Moment:
-    """A view: attempts under way by target, the providers without a credential, who keeps which conversation."""
+    """A view: attempts under way by target, the providers without a credential, who keeps which conversation, how
+    long targets take, what is left of their limits and what they get of their share."""
 
     busy: Mapping[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
     shut: Mapping[str, Closure] = field(default_factory=dict)
     holders: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
+    left: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
     store: MemoryStore = field(default_factory=MemoryStore)
     now: float = 0.0
 
@@ -63,7 +67,13 @@ class Moment:
         return self.shut.get(step.target.id)
 
     def share(self, target: str, now: float) -> float:
-        return 1.0
+        return self.shares.get(target, 1.0)
+
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        return self.times.get(target, 0.0)
+
+    def headroom(self, target: str, now: float) -> float:
+        return self.left.get(target, 1.0)
 
 
 def target(id_: str, window: int | None = None, can: str = EVERYTHING) -> Target:
