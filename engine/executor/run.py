@@ -207,7 +207,7 @@ class Run:
             tried.seat.end(verdict, status, usage, ended)
             neutral = neutral or tried.seat.spare
         noted = Verdict(OutcomeClass.DEADLINE) if neutral else verdict
-        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header)
+        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header, self.call.stream)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:
             detail = verdict.code

@@ -155,7 +155,7 @@ class Retry:
     """Retries of the same target, and the hard cap on attempts of a whole request."""
 
     max_attempts: int = 5
-    per_target: int = 2
+    per_target: int = 3
     """Attempts (first try included) of one target in a row."""
     initial: float = 0.2
     max: float = 5.0
