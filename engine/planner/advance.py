@@ -88,19 +88,21 @@ def pass_over(plan: Plan, position: int, facts: Facts, now: float) -> Next:
     return Stop(OutcomeClass.OVERLOADED if passed else OutcomeClass.INVALID_REQUEST)
 
 
-def instead(plan: Plan, position: int, facts: Facts, now: float) -> int | None:
+def instead(plan: Plan, position: int, facts: Facts, now: float) -> Go | None:
     """The candidate behind ``position`` to try in its stead while there is no room at that one; ``None``: nobody.
 
-    Pure. It is as if the plan had skipped it. Who may be asked and has no room either is found out by trying; a step
-    that refuses is no reason not to wait.
+    Pure. Who was passed over is gone back to as after a failure. Whether there is room at the other one is found out
+    by trying; a step that refuses is no reason not to wait.
     """
+    if position < facts.farthest:  # a candidate that was gone back to: what follows it was tried before
+        return None
     for to in range(position + 1, len(plan.candidates)):
         step = plan.candidates[to].step
         if isinstance(step, Reject):
             return None
         closure = facts.closed(step, now)
         if _too_small(step, facts.larger_than) is None and (closure is None or closure.reason == "limit"):
-            return to
+            return Go(to, (), (position,))
     return None
 
 
