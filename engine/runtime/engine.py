@@ -11,7 +11,6 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import msgspec
-from msgspec import to_builtins
 
 from engine.diagnostics import Diagnostic, to_dict
 from engine.exchange import Call
@@ -25,11 +24,14 @@ from engine.graph import Graph, Key, Provider
 from engine.planner import Plan, plan
 from engine.state import State
 
-from . import findings
+from .checks import Checks
 from .last_good import LastGood
 from .live import Live
 from .observers import Observer, Observers
-from .reloader import Candidate, Reloader
+from .probes import Prober
+from .readiness import Standing, seen_at
+from .records import Records
+from .reloader import Reloader
 from .replies import ChatStream, Reply, answer, refusal
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
@@ -60,6 +62,8 @@ class Engine:
         environ: Mapping[str, str] | None = None,
         observers: Iterable[Observer] = (),
         transport: TransportFactory | None = None,
+        ledger: str | None = None,
+        probes: bool = True,
     ) -> None:
         self._source = FolderSource(Path(config), [Path(overlay) for overlay in overlays], environ)
         self._environ = environ
@@ -68,10 +72,16 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._entered = False
         self.state = State()
-        self.executor = Executor(self.state, Observers(observers))
+        self._observers = Observers(observers)
+        self.executor = Executor(self.state, self._observers)
+        self.records = Records(ledger, environ)
+        self.checks = Checks(self.state, self.records)
+        self._probes = probes
         self._live = Live(self._prepare, self._retain, lambda snapshot: self.state.let_go(snapshot.graph))
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
+        self._prober = Prober(self._live, self.checks)
         self._reloader = Reloader(self._source, self._live, self._last_good)
+        self._standing = Standing(self._live, self._reloader, self.checks)
 
     @classmethod
     def open(
@@ -84,6 +94,8 @@ class Engine:
         environ: Mapping[str, str] | None = None,
         observers: Iterable[Observer] = (),
         transport: TransportFactory | None = None,
+        ledger: str | None = None,
+        probes: bool = True,
     ) -> Self:
         """An engine for the folder ``config``; nothing is read before ``async with``.
 
@@ -94,6 +106,8 @@ class Engine:
         that went live is kept, to start on when ``config`` is broken. ``watch=False`` follows no edits (``reload``
         does, when called). ``environ`` stands in for ``os.environ``. ``observers`` are called once a request with its
         frozen :class:`Outcome`. ``transport`` makes the transport for a provider instead of the built-in one.
+        ``ledger`` is the address of the database to write to where the settings name none (by default nothing is
+        written then). ``probes=False`` asks no provider whether it works, whatever its document says.
         """
         return cls(
             config,
@@ -103,6 +117,8 @@ class Engine:
             environ=environ,
             observers=observers,
             transport=transport,
+            ledger=ledger,
+            probes=probes,
         )
 
     async def __aenter__(self) -> Self:
@@ -111,12 +127,18 @@ class Engine:
         self._entered = True
         try:
             await start(self._reloader, self._last_good)
+            await self.records.open(self.graph.settings)
         except BaseException:
-            self._reloader.close()
+            await self.aclose(0.0)
             raise
+        if self.records.ledger is not None:
+            self._observers.add(self.checks.observe)
+            self.records.revision(self.snapshot)
+        if self._probes:
+            self._tasks = [asyncio.create_task(self._prober.run(), name="interlock-probes")]
         if self._watch:
             watcher = Watcher(self._source.folders, self._look, self._reloader.changed, self._poll_seconds)
-            self._tasks = [
+            self._tasks += [
                 asyncio.create_task(watcher.run(), name="interlock-watch"),
                 asyncio.create_task(self._reloader.run(), name="interlock-reload"),
             ]
@@ -140,6 +162,7 @@ class Engine:
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
         self._reloader.close()
+        await self.records.close()
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -241,9 +264,8 @@ class Engine:
         return self._source
 
     def health(self, provider: str) -> dict[str, Any]:
-        """How the latest attempts at a provider went, as plain JSON values; times are Unix seconds."""
-        health = self.state.health(provider)
-        return {"state": health.state, **{name: value for name, value in to_builtins(health).items() if value}}
+        """How a provider does, and why that is thought, as plain JSON values; times are Unix seconds."""
+        return self.checks.describe(self.graph, provider)
 
     def client_for(self, provider: Provider, secrets: Mapping[str, str] | None = None) -> ProviderClient:
         """A client that belongs to the caller, for a provider that need not be in the graph; close it after use.
@@ -258,19 +280,19 @@ class Engine:
         return self._live.pin()
 
     def ready(self) -> bool:
-        """Whether requests can be served. A rejected edit does not change it: the running configuration goes on."""
-        return self._live.open
+        """Whether requests can be served. A rejected edit does not change it: the running configuration goes on.
+
+        Nor does an outage of every provider, unless the settings say so (``readiness.outage``).
+        """
+        return self._standing.ready()
+
+    def drain(self) -> None:
+        """Say that this engine is not ready from here on, although it serves: it is about to be closed."""
+        self._standing.draining = True
 
     def ready_detail(self) -> str:
         """One line for people on what is being served, and what is not."""
-        if not self._live.open:
-            return "not open"
-        running, candidate = self.graph.fingerprint, self._reloader.candidate
-        if candidate is None:
-            return f"serving {running}"
-        what = "the last good configuration" if self._reloader.on_last_good else "the configuration before it"
-        why = findings.count(candidate.diagnostics)
-        return f"serving {running}, {what}: the files as of {_iso(candidate)} have {why}; see GET /api/v1/status"
+        return self._standing.detail()
 
     def status(self) -> dict[str, Any]:
         """The running and the candidate configuration, and live state, as ``GET /api/v1/status`` answers."""
@@ -281,7 +303,7 @@ class Engine:
                 "git_commit": snapshot.git_commit,
                 "loaded_at": snapshot.loaded_at.isoformat(timespec="milliseconds"),
             },
-            "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
+            "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": seen_at(candidate)},
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
             "state": self.state.export(time.time()),
         }
@@ -323,6 +345,9 @@ class Engine:
         now = time.time()
         for provider in snapshot.clients.renewed:
             self.state.renew(provider, now)
+        self.checks.retain(snapshot.graph)
+        self._prober.changed()
+        self.records.revision(snapshot)
 
     def _poll_seconds(self) -> float:
         return self.graph.settings.reload_poll
@@ -368,7 +393,3 @@ def _surface_of(body: Mapping[str, Any]) -> str:
     if "messages" not in body and "prompt" in body:
         return "completions"
     return "embeddings" if "messages" not in body and "input" in body else "chat"
-
-
-def _iso(candidate: Candidate) -> str:
-    return candidate.seen_at.isoformat(timespec="milliseconds")

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -19,6 +20,7 @@ from uvicorn.server import ServerState
 from engine.diagnostics.human import render_one
 from engine.errors import ConfigError, PrepareError
 from engine.graph import Graph
+from engine.ledger import default_url
 from engine.runtime import Engine
 
 from .access_log import AccessLog
@@ -52,9 +54,17 @@ def run_server(
     )
     # Every moved file would be a line of its own; what becomes of an edit is in our log.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     # An edit of the settings counts from the next request on.
     access_log = AccessLog(wanted=lambda: not engine.ready() or engine.graph.settings.access_log)
-    engine = Engine.open(config, overlays=overlays, last_good=last_good, watch=watch, observers=[access_log])
+    engine = Engine.open(
+        config,
+        overlays=overlays,
+        last_good=last_good,
+        watch=watch,
+        observers=[access_log],
+        ledger=default_url(config),
+    )
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(engine, access_log, host, port, log_level))
     return 0
@@ -113,7 +123,7 @@ async def _run(engine: Engine, access_log: AccessLog, listener: socket.socket, l
         log_level=log_level,
         timeout_graceful_shutdown=max(1, round(engine.graph.settings.drain)),
     )
-    server = _Server(config)
+    server = _Server(config, engine)
     # What is loaded by now stays: the collector need not walk through it again while requests are served.
     gc.collect()
     gc.freeze()
@@ -125,7 +135,28 @@ async def _run(engine: Engine, access_log: AccessLog, listener: socket.socket, l
 
 class _Server(uvicorn.Server):
     """Ends where it was started. uvicorn's own raises the signal that ended it once more, which would end the process
-    before connections to providers are closed and the last lines of the access log are written."""
+    before connections to providers are closed and the last lines of the access log are written.
+
+    Before it ends it says so: ``/readyz`` is 503 from the signal on, and new connections are refused only after the
+    settings' ``readiness.notice`` (SIGTERM; whoever presses Ctrl-C, or sends a second signal, does not want to wait).
+    """
+
+    def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
+        super().__init__(config)
+        self._engine = engine
+        self._told = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal asks for the end."""
+        notice = self._engine.graph.settings.readiness.notice
+        self._engine.drain()
+        if sig == signal.SIGTERM and not self._told and notice > 0:
+            self._told = True
+            loop = asyncio.get_running_loop()
+            loop.call_soon_threadsafe(loop.call_later, notice, super().handle_exit, sig, frame)
+            _log.info("not ready any more; new connections are refused in %g s", notice)
+        else:
+            super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -108,6 +108,10 @@ class State:
             found = Closure(found.until, found.reason, found.detail, found.tried)
         return found
 
+    def held(self, step: TargetStep) -> bool:
+        """Whether the target asked to be left alone, or its provider refuses us: then nobody is to be asked."""
+        return any(isinstance(gate, Hold) for gate in self._gates(step))
+
     def share(self, target: str, now: float) -> float:
         """What a balance gives it of its share (above 0, up to 1): it grows while the target is new to traffic."""
         rising = self._rising.get(target)
@@ -146,8 +150,20 @@ class State:
         ``began`` and ``ended`` are Unix seconds, ``first_token`` seconds after ``began`` (streams only), ``header``
         looks a header of the reply up by its lower-case name (``None``: there was no reply).
         """
+        self.health(step.target.provider.name).note(verdict.outcome_class, ended)
+        self.learn(step, verdict, began, ended, first_token, header)
+
+    def learn(
+        self,
+        step: TargetStep,
+        verdict: Verdict,
+        began: float,
+        ended: float,
+        first_token: float | None = None,
+        header: Header | None = None,
+    ) -> None:
+        """What an attempt, or a probe that is nobody's request, tells of breakers and holds; as :meth:`note`."""
         outcome = verdict.outcome_class
-        self.health(step.target.provider.name).note(outcome, ended)
         if self._shut:
             for gate in self._gates(step):
                 gate.leave(began)
