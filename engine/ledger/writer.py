@@ -27,7 +27,7 @@ FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 #: Seconds between removals of what is too old.
 PRUNE_EVERY = 3600.0
 #: Seconds between log lines about one and the same trouble.
-_SAID_EVERY = 60.0
+_SAID_EVERY = 300.0
 
 
 class RefusedError(Exception):

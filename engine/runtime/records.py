@@ -68,6 +68,8 @@ class Records:
 
     async def _address(self, settings: Settings) -> str | None:
         said = settings.ledger_url
+        if not settings.ledger_enabled:
+            return None
         if not isinstance(said, SecretRef):
             return said or self._default
         source = Source(said, os.environ if self._environ is None else self._environ, text=True)
