@@ -1,4 +1,4 @@
-"""Providers that are asked from time to time whether they work: what clients, circuits, edits and the ledger see of it."""
+"""Providers that are asked from time to time whether they work: what clients, edits and the ledger see of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""What an orchestrator asks: is it alive, is it ready. At the start, while it drains, after a broken edit, in an outage."""
+"""What an orchestrator asks: alive, ready? At the start, while it drains, after a broken edit, in an outage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def is_refused(port: int) -> bool:
 
 
 def test_nothing_listens_before_it_can_serve(write_config: WriteConfig) -> None:
-    """The start-up: a configuration that does not compile never listens; one that does is ready with its first answer."""
+    """The start-up: it is ready with its first answer."""
     with Server(write_config()) as server:
         assert readyz(server)[0] == 200
         assert server.chat().status_code == 200
