@@ -15,8 +15,9 @@ from msgspec import Raw, Struct, json
 from engine.dialects import Link, dialects, link
 from engine.errors import PrepareError
 from engine.exchange import Shape
-from engine.graph import Graph, Provider, Settings, TargetStep, Timeouts
-from engine.state import State
+from engine.graph import Graph, Limit, Provider, Settings, TargetStep, Timeouts
+from engine.state import Claim, Refusal, State
+from engine.state.buckets import bucket
 
 from .credentials import Credential, credential_of
 from .inbox import Inbox
@@ -133,18 +134,32 @@ class ProviderClient:
 class LiveView:
     """The planner's view of the moment."""
 
-    __slots__ = ("_clients", "closed", "holder", "in_flight", "share")
+    __slots__ = ("_clients", "_state", "closed", "headroom", "holder", "in_flight", "latency", "share")
 
     def __init__(self, state: State, clients: Clients) -> None:
+        self._state = state
         self.in_flight = state.in_flight
         self.holder = state.conversations.holder
         self.closed = state.closed
         self.share = state.share
+        self.latency = state.latency.expected
+        self.headroom = state.headroom.left
         self._clients = clients
 
     def credential(self, provider: str) -> bool:
         """Whether the provider's credential is there."""
         return self._clients.credential(provider)
+
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        """The bucket of this value; what clients can make up is bounded in number."""
+        if limit.trusted:
+            return bucket(value)
+        longest = max((rate.per or 0.0 for rate in limit.rates), default=0.0)
+        return self._state.buckets.of(limit.name, value, longest, time.monotonic())
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        """Which of these claims has no room at this moment, as far as this process knows."""
+        return self._state.store.peek(claims, time.monotonic())
 
 
 class Clients:
@@ -273,7 +288,10 @@ def shape_of(step: TargetStep) -> Shape:
 
 def _client_key(provider: Provider, settings: Settings, ca_pem: bytes | None) -> tuple[Any, ...]:
     auth = provider.auth
-    refs = [ref and (ref.kind, ref.name, ref.command) for ref in (auth.secret, auth.access_key, auth.session_token)]
+    refs = [
+        ref and (ref.kind, ref.name, ref.command)
+        for ref in (auth.secret, auth.access_key, auth.session_token, *auth.others)
+    ]
     names = (auth.region, auth.service, auth.tenant, auth.client_id, auth.audience)
     credential = (auth.scheme, auth.header, *refs, *names)
     return (

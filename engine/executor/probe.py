@@ -11,7 +11,7 @@ from msgspec import Raw, Struct, json
 
 from engine.dialects import dialects
 from engine.dialects.discovery import Discovery, FoundModel
-from engine.exchange import Call, Header, OutcomeClass, UncarriedError, Verdict
+from engine.exchange import Call, OutcomeClass, UncarriedError, Verdict
 from engine.graph import Probe, Provider, Target, TargetStep
 
 from .attempt import NO_CREDENTIAL, outgoing_headers, unreachable, without
@@ -34,7 +34,7 @@ _BODIES: dict[Mode, tuple[str, dict[str, Any]]] = {
 class Probed(Struct, frozen=True):
     """How a probe ended: ``latency`` is seconds, ``detail`` and ``remedy`` are for the operator, empty if it served.
 
-    ``target`` is ``None`` where the list of models was asked for. ``header`` looks up a header of the reply, if any.
+    ``target`` is ``None`` where the list of models was asked for. ``answered`` says whether there was a reply.
     """
 
     target: str | None
@@ -43,7 +43,7 @@ class Probed(Struct, frozen=True):
     detail: str = ""
     remedy: str = ""
     retry_after: float | None = None
-    header: Header | None = None
+    answered: bool = False
 
     @property
     def served(self) -> bool:
@@ -57,19 +57,19 @@ async def probe(client: ProviderClient, target: Target, mode: Mode, patience: fl
     ``patience`` is how many seconds an answer may take.
     """
     kind, body = _BODIES[mode]
-    began, header = time.monotonic(), None
+    began, answered = time.monotonic(), False
     try:
         async with asyncio.timeout(patience):
-            verdict, header = await _probe(client, target, kind, body)
+            verdict, answered = await _probe(client, target, kind, body)
     except TimeoutError:
         verdict = Verdict(OutcomeClass.TIMEOUT, detail=f"no answer within {patience:g} s")
     except (TransportError, UncarriedError) as problem:
         verdict = _unsent(problem)
     latency = time.monotonic() - began
     if verdict.outcome_class is OutcomeClass.SERVED:
-        return Probed(target.id, verdict.outcome_class, latency, header=header)
+        return Probed(target.id, verdict.outcome_class, latency, answered=answered)
     verdict = without(verdict, client.credential.headers(None, time.monotonic()) or ())
-    told = (verdict.detail, remedy(client, target, verdict), verdict.retry_after, header)
+    told = (verdict.detail, remedy(client, target, verdict), verdict.retry_after, answered)
     return Probed(target.id, verdict.outcome_class, latency, *told)
 
 
@@ -110,13 +110,11 @@ def _unsent(problem: TransportError | UncarriedError) -> Verdict:
     return Verdict(OutcomeClass.INVALID_REQUEST, detail=problem.message)
 
 
-async def _probe(
-    client: ProviderClient, target: Target, kind: str, body: dict[str, Any]
-) -> tuple[Verdict, Header | None]:
+async def _probe(client: ProviderClient, target: Target, kind: str, body: dict[str, Any]) -> tuple[Verdict, bool]:
     way = client.way(_FRONT, kind)
     if way is None:
         said = f"the dialect {client.provider.dialect} has no {kind}"
-        return Verdict(OutcomeClass.INVALID_REQUEST, detail=said), None
+        return Verdict(OutcomeClass.INVALID_REQUEST, detail=said), False
     path = "/chat/completions" if kind == "chat" else "/embeddings"
     fields = {name: Raw(json.encode(value)) for name, value in {"model": target.name, **body}.items()}
     call = Call(request_id(), kind, path, target.name, kind, _FRONT, body=fields)
@@ -124,11 +122,11 @@ async def _probe(
     url = way.base + request.path
     headers = await _headers(client, request.method, url, request.headers, request.body)
     if headers is None:
-        return NO_CREDENTIAL, None
+        return NO_CREDENTIAL, False
     answer = await client.transport(5.0).send(request.method, url, headers, request.body)
     if 200 <= answer.status < 300:
-        return way.link.decode(call, answer.header, answer.body)[0], answer.header
-    return client.dialect.classify(answer.status, answer.header, answer.body, time.time()), answer.header
+        return way.link.decode(call, answer.header, answer.body)[0], True
+    return client.dialect.classify(answer.status, answer.header, answer.body, time.time()), True
 
 
 async def _headers(

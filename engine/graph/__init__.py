@@ -1,30 +1,29 @@
 """The immutable routing graph."""
 
+from .beside import Hedge, Mirror
 from .conditions import All, Any_, Condition, Not, Test, attributes, describe, evaluate
 from .diff import Change, diff
 from .fingerprint import Digester, canonical, digest, digest_nodes, whole
 from .globs import matches
 from .graph import Graph
 from .index import RouteIndex
+from .limits import Limit, LimitIndex, Rate
 from .nodes import (
     Auth,
     Balance,
     Breaker,
     Fallback,
-    Issuer,
     Key,
     Params,
     Price,
     Probe,
     Provider,
     Quirks,
-    Readiness,
     Reject,
     Retry,
     Route,
     RouteStep,
     SecretRef,
-    Settings,
     Split,
     Step,
     Switch,
@@ -35,6 +34,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
+from .settings import Issuer, Otlp, Readiness, Settings, StateStore
 
 __all__ = [
     "All",
@@ -47,14 +47,20 @@ __all__ = [
     "Digester",
     "Fallback",
     "Graph",
+    "Hedge",
     "Issuer",
     "Key",
+    "Limit",
+    "LimitIndex",
+    "Mirror",
     "Not",
+    "Otlp",
     "Params",
     "Price",
     "Probe",
     "Provider",
     "Quirks",
+    "Rate",
     "Readiness",
     "Reject",
     "Retry",
@@ -64,6 +70,7 @@ __all__ = [
     "SecretRef",
     "Settings",
     "Split",
+    "StateStore",
     "Step",
     "Switch",
     "Target",

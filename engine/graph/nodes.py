@@ -14,7 +14,9 @@ from typing import Any, Literal
 
 from engine.exchange import OutcomeClass
 
+from .beside import Hedge, Mirror
 from .conditions import Condition
+from .limits import Rate
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -38,7 +40,8 @@ class Auth:
     """How requests to a provider are authenticated; ``header`` names the header of the ``header`` scheme.
 
     ``access_key``, ``session_token``, ``region`` and ``service`` belong to the scheme ``aws``, ``tenant`` and
-    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for.
+    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for. ``others`` are further secrets of
+    the same kind, each of an account of its own, that requests take in turn.
     """
 
     scheme: str
@@ -51,6 +54,7 @@ class Auth:
     tenant: str | None = None
     client_id: str | None = None
     audience: str | None = None
+    others: tuple[SecretRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +97,7 @@ class Provider:
     labels: Mapping[str, Any] = field(default_factory=_empty)
     headers: tuple[tuple[str, str], ...] = ()
     quirks: Quirks = Quirks()
-    limits: tuple[Mapping[str, Any], ...] = ()
+    limits: tuple[Rate, ...] = ()
     also_speaks: tuple[str, ...] = ()
     """Further dialects it answers in, at the same address."""
     command: tuple[str, ...] = ()
@@ -244,7 +248,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Balance:
-    """Spread over equals: ``weighted``, ``hash`` (by ``key``) or ``least_busy`` orders the members; all are tried."""
+    """Spread over equals: ``by`` says how they are ordered (``hash`` by ``key``); all are tried."""
 
     by: str
     members: tuple[tuple[Decimal, "Step"], ...]
@@ -279,7 +283,7 @@ class RouteStep:
     path: str = ""
 
 
-Step = TargetStep | Fallback | Split | Balance | Switch | Reject | RouteStep
+Step = TargetStep | Fallback | Split | Balance | Switch | Hedge | Mirror | Reject | RouteStep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -298,6 +302,8 @@ class Route:
     """Attributes that any condition, split key or hash key below reads (``metadata.x``, ``input_tokens``, ...)."""
     targets: tuple[Target, ...] = ()
     """Every target below, in tree order, each once."""
+    metered: frozenset[str] = frozenset()
+    """Ids of the targets in balances by ``usage``: what their replies say of rate limits is read."""
     circuits: tuple[str, ...] = ()
     """The ids of the circuits of every use of a target below, each once."""
     digest: str = ""
@@ -316,58 +322,3 @@ class Key:
     metadata: Mapping[str, str] = field(default_factory=_empty)
     expires: float | None = None
     """Unix time from which it is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """Whose signed tokens are accepted from clients, and what they may do with them."""
-
-    name: str
-    issuer: str
-    audience: str
-    keys_url: str | None = None
-    keys_file: str | None = None
-    algorithms: tuple[str, ...] = ()
-    user: str = "sub"
-    """The claim that names the caller."""
-    metadata: tuple[tuple[str, str], ...] = ()
-    """(metadata name, claim), sorted."""
-    scopes: frozenset[str] = frozenset()
-    routes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """What the endpoint of readiness says, and when. Seconds."""
-
-    notice: float = 0.0
-    """From SIGTERM until new connections are refused."""
-    outage: Literal["ready", "not_ready"] = "ready"
-    after: float = 30.0
-    """How long every provider has failed its checks before ``outage`` counts."""
-    until: float = 10.0
-    """How long one of them has been back before it counts no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    max_body: int = 20 * 1024 * 1024
-    max_depth: int = 100
-    drain: float = 30.0
-    reload_debounce: float = 0.1
-    reload_poll: float = 0.5
-    proxy: str | None = None
-    ca_file: str | None = None
-    access_log: bool = True
-    issuers: tuple[Issuer, ...] = ()
-    edits: Literal["files", "branch"] = "files"
-    """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
-    ledger_url: str | SecretRef | None = None
-    """The ledger's database, or the secret that is its address; ``None``: whoever opens the engine decides."""
-    ledger_keep: float = 30 * 86400.0
-    ledger_enabled: bool = True
-    readiness: Readiness = Readiness()

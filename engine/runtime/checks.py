@@ -76,12 +76,12 @@ class Checks:
         if probed.target is not None:
             health.note(probed.outcome_class, now)
             for step in self._of(graph, provider, probed.target):
-                self._state.learn(step, verdict, began, now, header=probed.header)
+                self._state.probed(step, verdict, began, now, sent=probed.answered)
         elif self._telling(before, row):
             health.note(probed.outcome_class, now)
             for step in self._of(graph, provider, None):
                 if not self._state.held(step):
-                    self._state.learn(step, verdict, began, now)
+                    self._state.probed(step, verdict, began, now, sent=False)
 
     def _telling(self, before: Check | None, row: Check) -> bool:
         """Whether a list of models says more than traffic does.

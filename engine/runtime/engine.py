@@ -7,23 +7,21 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self
-
-import msgspec
 
 from engine.diagnostics import Diagnostic, to_dict
 from engine.exchange import Call
 from engine.executor.attributes import request_of
 from engine.executor.clients import Clients, LiveView, ProviderClient, TransportFactory, make_client
 from engine.executor.executor import Executor
-from engine.executor.intake import BadRequestError, make_call, request_id
 from engine.executor.reply import Reply as WireReply
 from engine.executor.reply import StreamReply
 from engine.graph import Graph, Key, Provider
 from engine.planner import Plan, plan
 from engine.state import State
 
+from .calls import make, surface_of
 from .checks import Checks
 from .last_good import LastGood
 from .live import Live
@@ -32,17 +30,13 @@ from .probes import Prober
 from .readiness import Standing, seen_at
 from .records import Records
 from .reloader import Reloader
-from .replies import ChatStream, Reply, answer, refusal
+from .replies import ChatStream, Reply, answer
+from .shared import Shared
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
 from .startup import start
+from .telemetry import Telemetry, require
 from .watch import Sight, Watcher, look
-
-_encode = msgspec.json.Encoder().encode
-_PATHS: Mapping[str, str] = MappingProxyType(
-    {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
-)
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Engine:
@@ -72,16 +66,18 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._entered = False
         self.state = State()
-        self._observers = Observers(observers)
-        self.executor = Executor(self.state, self._observers)
+        self.shared = Shared(self.state, os.environ if environ is None else environ)
         self.records = Records(ledger, environ)
         self.checks = Checks(self.state, self.records)
         self._probes = probes
-        self._live = Live(self._prepare, self._retain, lambda snapshot: self.state.let_go(snapshot.graph))
+        self._live = Live(self._prepare, self._went_live, lambda snapshot: self.state.let_go(snapshot.graph))
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._prober = Prober(self._live, self.checks)
         self._reloader = Reloader(self._source, self._live, self._last_good)
         self._standing = Standing(self._live, self._reloader, self.checks)
+        self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared)
+        self._observers = Observers([self.telemetry.observe, *observers])
+        self.executor = Executor(self.state, self._observers, self._observers.mirrored)
 
     @classmethod
     def open(
@@ -127,6 +123,7 @@ class Engine:
         self._entered = True
         try:
             await start(self._reloader, self._last_good)
+            await self.shared.open(self.graph)
             await self.records.open(self.graph.settings)
         except BaseException:
             await self.aclose(0.0)
@@ -134,6 +131,7 @@ class Engine:
         if self.records.ledger is not None:
             self._observers.add(self.checks.observe)
             self.records.revision(self.snapshot)
+        self.telemetry.start()
         if self._probes:
             self._tasks = [asyncio.create_task(self._prober.run(), name="interlock-probes")]
         if self._watch:
@@ -159,8 +157,11 @@ class Engine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self.executor.close()
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
+        await self.telemetry.stop()
+        await self.shared.aclose()
         self._reloader.close()
         await self.records.close()
 
@@ -215,7 +216,7 @@ class Engine:
         """Answer a chat request as a stream of chunks in OpenAI's shape; ``stream: true`` is added to the body."""
 
         async def begin() -> WireReply | StreamReply:
-            return await self.serve(self._call("chat", {**body, "stream": True}, headers, metadata, deadline))
+            return await self.serve(make(self.graph, "chat", {**body, "stream": True}, headers, metadata, deadline))
 
         return ChatStream(begin)
 
@@ -240,10 +241,10 @@ class Engine:
         is a text completion, one with ``input`` embeddings, any other a chat. ``key`` is the client's key, whose routes
         and metadata would apply. Raises :class:`RequestError` for a body that cannot be understood.
         """
-        surface = _surface_of(body)
+        surface = surface_of(body)
         if surface == "chat" and "messages" not in body:
             body = {**body, "messages": []}
-        call = self._call(surface, body, headers, metadata, None, key)
+        call = make(self.graph, surface, body, headers, metadata, None, key)
         return plan(self.graph, request_of(call), LiveView(self.state, self._live.current.clients), time.time())
 
     # -- the configuration ---------------------------------------------------------------------------------------
@@ -306,6 +307,8 @@ class Engine:
             "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": seen_at(candidate)},
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
             "state": self.state.export(time.time()),
+            "shared": self.shared.status(),
+            **({"mirrors": mirrors} if (mirrors := self.state.mirrors.export()) else {}),
         }
 
     @property
@@ -318,6 +321,10 @@ class Engine:
             "rejected": counts.rejected,
             "unchanged": counts.unchanged,
         }
+
+    async def metrics(self, accept: str | None = None) -> tuple[str, bytes]:
+        """Content type and body for Prometheus: text, or OpenMetrics where the header ``accept`` asks for it."""
+        return await self.telemetry.expose(accept)
 
     async def reload(self) -> tuple[Diagnostic, ...]:
         """Look at the files now, whether watched or not. Returns why they are not live; nothing if they are."""
@@ -337,10 +344,11 @@ class Engine:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _prepare(self, graph: Graph, previous: Clients | None) -> Clients:
+        require(graph.settings)
         environ = os.environ if self._environ is None else self._environ
         return Clients.prepare(graph, environ, previous, transport=self._transport)
 
-    def _retain(self, snapshot: Snapshot) -> None:
+    def _went_live(self, snapshot: Snapshot) -> None:
         self.state.retain(snapshot.graph)
         now = time.time()
         for provider in snapshot.clients.renewed:
@@ -348,6 +356,9 @@ class Engine:
         self.checks.retain(snapshot.graph)
         self._prober.changed()
         self.records.revision(snapshot)
+        self.shared.follow(snapshot.graph)
+        self.telemetry.follow(snapshot, os.environ if self._environ is None else self._environ)
+        self.executor.tracing = self.telemetry.tracing
 
     def _poll_seconds(self) -> float:
         return self.graph.settings.reload_poll
@@ -365,31 +376,4 @@ class Engine:
     ) -> Reply:
         if body.get("stream"):
             raise ValueError("this body asks for a stream; call engine.stream(...) for one, or leave `stream` out")
-        return answer(await self.serve(self._call(surface, body, headers, metadata, deadline)))
-
-    def _call(
-        self,
-        surface: str,
-        body: Mapping[str, Any],
-        headers: Mapping[str, str] | None,
-        metadata: Mapping[str, str] | None,
-        deadline: float | None,
-        key: Key | None = None,
-    ) -> Call:
-        names = {name.lower(): value for name, value in headers.items()} if headers else _NO_HEADERS
-        id_ = request_id(names.get("x-request-id"))
-        try:
-            call = make_call(_PATHS[surface], _encode(body), names, id_=id_, key=key)
-        except BadRequestError as problem:
-            raise refusal(problem, surface, self.graph.fingerprint, id_) from None
-        if metadata:
-            call.metadata = {**call.metadata, **metadata, **call.trusted}
-        if deadline is not None:
-            call.deadline = deadline if call.deadline is None else min(deadline, call.deadline)
-        return call
-
-
-def _surface_of(body: Mapping[str, Any]) -> str:
-    if "messages" not in body and "prompt" in body:
-        return "completions"
-    return "embeddings" if "messages" not in body and "input" in body else "chat"
+        return answer(await self.serve(make(self.graph, surface, body, headers, metadata, deadline)))

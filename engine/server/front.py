@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RequestError
@@ -52,6 +53,7 @@ class Front:
         self, method: str, path: str, query: bytes, headers: Raw, body: bytes
     ) -> Reply | Coroutine[Any, Any, Reply | StreamReply]:
         """The first half of :meth:`handle`: a refusal, or what is to be awaited, at once, for the reply."""
+        arrived = perf_counter()
         fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         graph = self._engine.graph
         id_ = request_id(fields.get("x-request-id"))
@@ -59,19 +61,26 @@ class Front:
         if endpoint is None or method != "POST":
             return self._manage(graph, method, path, query, fields, body, id_)
         try:
-            return self._engine.serve(self._call(graph, endpoint, body, fields, id_))
+            return self._engine.serve(self._call(graph, endpoint, body, fields, id_, arrived))
         except UnverifiedError as unverified:
-            return self._verified(graph, unverified.token, endpoint, body, fields, id_)
+            return self._verified(graph, unverified.token, endpoint, body, fields, id_, arrived)
         except (BadRequestError, DeniedError) as problem:
             return self._refused(graph, id_, problem, SURFACES[endpoint].front)
 
     async def _verified(
-        self, graph: Graph, token: str, endpoint: str, body: bytes, fields: Mapping[str, str], id_: str
+        self,
+        graph: Graph,
+        token: str,
+        endpoint: str,
+        body: bytes,
+        fields: Mapping[str, str],
+        id_: str,
+        arrived: float,
     ) -> Reply | StreamReply:
         """Serve a caller whose token has to be verified first."""
         try:
             await self._access.verify(graph, token)
-            call = self._call(graph, endpoint, body, fields, id_)
+            call = self._call(graph, endpoint, body, fields, id_, arrived)
         except (BadRequestError, DeniedError) as problem:
             return self._refused(graph, id_, problem, SURFACES[endpoint].front)
         except UnverifiedError:
@@ -81,6 +90,7 @@ class Front:
     def _refused(
         self, graph: Graph, id_: str, problem: BadRequestError | DeniedError, speaks: str = "openai-chat"
     ) -> Reply:
+        self._engine.telemetry.meter.refuse(problem.code)
         invalid = isinstance(problem, BadRequestError)
         error = {
             "message": problem.message,
@@ -93,9 +103,12 @@ class Front:
             reply.headers.append((b"www-authenticate", b"Bearer"))
         return reply
 
-    def _call(self, graph: Graph, endpoint: str, body: bytes, fields: Mapping[str, str], id_: str) -> Call:
+    def _call(
+        self, graph: Graph, endpoint: str, body: bytes, fields: Mapping[str, str], id_: str, arrived: float
+    ) -> Call:
         key = self._access.authorize(graph, fields, USE)
         call = make_call(endpoint, body, fields, id_=id_, key=key, max_depth=graph.settings.max_depth)
+        call.arrived = arrived
         if key is None:
             # Where the configuration has keys of its own, the caller's secret is ours and goes no further.
             call.authorization = fields.get("authorization")

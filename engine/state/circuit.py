@@ -14,6 +14,10 @@ from engine.units import format_duration
 
 from .gate import Gate
 
+#: A row of failures that is less likely than this, by the failures before it, is an outage and no accident.
+UNLIKELY = 1e-6
+#: How many times ``consecutive`` or ``min_requests`` failures count whatever is under way.
+HASTE = 4
 #: Parts of the window that are forgotten at once.
 PARTS = 10
 
@@ -65,7 +69,7 @@ class Window:
 class Circuit(Gate):
     """One circuit. It belongs to one event loop and has no clock: every moment is an argument, in Unix seconds."""
 
-    __slots__ = ("_called", "_early", "_last", "_row", "_span", "_window", "id", "opened", "rules", "target")
+    __slots__ = ("_called", "_early", "_late", "_row", "_span", "_window", "id", "opened", "rules", "target")
 
     def __init__(self, id_: str, target: str, rules: Breaker) -> None:
         super().__init__("breaker")
@@ -76,7 +80,8 @@ class Circuit(Gate):
         """How often it opened or stayed open after a probe."""
         self._window = Window(rules.window)
         self._row = 0
-        self._last = ""
+        self._late = False
+        """Whether slow attempts opened it."""
         self._span = 0.0
         """How long it was open last; 0 before the first time."""
         self._early = 0.0
@@ -115,30 +120,45 @@ class Circuit(Gate):
             return False
         bound = format_duration(rules.slow_longer_than or 0.0)
         self._open(now, f"{late} of {total} attempts in {format_duration(rules.window)} took longer than {bound}")
-        self.free = True
+        self.free = self._late = True
         return True
 
-    def failure(self, began: float, now: float, why: str) -> bool:
-        """An attempt failed; whether that opens the circuit, or keeps it open for longer."""
+    def failure(self, began: float, now: float, why: str, under_way: int = 0, *, counted: bool = False) -> bool:
+        """An attempt failed; whether that opens the circuit, or keeps it open for longer.
+
+        ``under_way`` are the attempts that have not ended yet, ``counted`` is one that had begun to answer.
+        """
         if began < self.since:
             return False
         if self.is_shut:
             return self._failed_probe(began, now, why)
         counts = self._window.at(now)
-        counts[0] += 1
+        counts[0] += 0 if counted else 1
         counts[1] += 1
         self._row += 1
-        self._last = why
         rules = self.rules
-        if self._row >= rules.consecutive:
+        total, failed, _ = self._window.sums(now)
+        if self._row >= rules.consecutive and not self._usual(total, failed, under_way):
             self._open(now, f"{self._row} failures in a row, the last: {why}")
             return True
-        total, failed, _ = self._window.sums(now)
-        if total < rules.min_requests or failed < rules.error_rate * total:
+        # Failures are faster than answers: what is under way may serve yet.
+        undecided = min(under_way, HASTE * rules.min_requests)
+        if total < rules.min_requests or failed < rules.error_rate * (total + undecided):
             return False
         window = format_duration(rules.window)
         self._open(now, f"{failed} of {total} attempts in {window} failed, the last: {why}")
         return True
+
+    def _usual(self, total: int, failed: int, under_way: int) -> bool:
+        """Whether so many failures in a row are to be expected of a target that fails as often as it did before them.
+
+        One in five failing at random brings forth five in a row every 3,000 attempts, and is no outage. Where little is
+        known yet, failures may just have been faster than the answers that are under way.
+        """
+        before = total - self._row
+        if before < self.rules.min_requests:
+            return self._row < min(under_way, HASTE * self.rules.consecutive)
+        return (max(0, failed - self._row) / before) ** self._row > UNLIKELY
 
     def trip(self, began: float, now: float, why: str) -> bool:
         """An attempt found out what no count is needed for; whether that opens the circuit, or keeps it open longer."""
@@ -147,13 +167,20 @@ class Circuit(Gate):
         if self.is_shut:
             return self._failed_probe(began, now, why)
         self._open(now, why)
+        self.free = True  # it may have been about that one request: whoever has nobody else may try
         return True
 
-    def _failed_probe(self, began: float, now: float, why: str) -> bool:
+    def take_over(self, gate: Gate) -> None:
+        """Be as shut as this, which another process has found out before there was an attempt here."""
+        self._span = self.rules.open_for
+        self.free = gate.free
+        self.shut(gate.until, gate.since, gate.detail)
+
+    def _failed_probe(self, began: float, now: float, why: str, *, slow: bool = False) -> bool:
         # A last resort, or an early probe, was made although nobody thought that it has recovered: nothing is learnt.
         if began < self.until:
             return False
-        self._last = why
+        self.free = self.free and slow
         self._span = min(self._span * 2, self.rules.max_open_for)
         self.shut(now + self._span, now, f"a probe failed: {why}")
         self.opened += 1
@@ -164,16 +191,16 @@ class Circuit(Gate):
         # What was healthy for less long than it had been open has not recovered: it is left alone for longer.
         relapsed = self._span > 0.0 and now - self.since < max(rules.window, self._span)
         self._span = min(self._span * 2 if relapsed else rules.open_for, rules.max_open_for)
-        self.free = False
+        self.free = self._late = False
         self.shut(now + self._span, now, detail)
         self.opened += 1
 
     def served(self, began: float, now: float, took: float) -> bool:
         """See :class:`Gate`. A circuit that slow attempts opened is not closed by another slow one."""
         slow = self.rules.slow_longer_than
-        if self.free and slow is not None and took > slow:
+        if self._late and slow is not None and took > slow:
             if self.is_shut and began >= self.since:
-                self._failed_probe(began, now, "slow")
+                self._failed_probe(began, now, "slow", slow=True)
             return False
         if not super().served(began, now, took):
             return False

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.dialects.rate_limits import rate_limits
 from engine.exchange import RULES, Effect, Header, OutcomeClass, Verdict
 from engine.graph import Graph, TargetStep
 
+from . import exports
+from .buckets import Buckets
 from .circuit import Circuit
 from .closure import Closure
 from .conversations import Conversations
+from .forgetting import forget
 from .gate import Gate
+from .headroom import Headroom
 from .health import Health
+from .hedge_budget import HedgeBudget
 from .holds import Hold
+from .latency import Latency
+from .mirrors import MirrorTallies
 from .retry_budget import RetryBudget
+from .sharing import Sharing
+from .store import MemoryStore, Store
 
 #: What a balance gives at first to a target whose breaker has just closed.
 FIRST_SHARE = 0.1
@@ -24,8 +34,8 @@ _SERVED = OutcomeClass.SERVED
 
 class State:
     """What the engine knows of the moment: requests under way by target id, breakers by circuit id, holds by target id,
-    refused credentials by provider, retry budgets by route name, who keeps which conversation, and how the latest
-    attempts at each provider went.
+    refused credentials by provider, budgets of retries and hedges by route, who keeps which conversation, how the
+    latest attempts at each provider went and how long they took, and what counts against which limit.
 
     It belongs to one event loop. It survives reloads: a typo's correction must not forget what is under way. Moments
     are arguments, in Unix seconds.
@@ -36,20 +46,35 @@ class State:
         "_circuits",
         "_graphs",
         "_health",
+        "_hedges",
         "_in_flight",
         "_lapses",
+        "_metered",
         "_recovered",
         "_renewed",
         "_rising",
+        "_sharing",
         "_shut",
+        "buckets",
         "conversations",
+        "headroom",
+        "latency",
+        "mirrors",
+        "store",
     )
 
     def __init__(self) -> None:
+        self.buckets = Buckets()
         self.conversations = Conversations()
+        self.headroom = Headroom()
+        self.latency = Latency()
+        self.mirrors = MirrorTallies()
+        self.store: Store = MemoryStore()
+        self._metered: frozenset[str] = frozenset()
         self._health: dict[str, Health] = {}
         self._in_flight: dict[str, int] = {}
         self._budgets: dict[str, RetryBudget] = {}
+        self._hedges: dict[tuple[str, str], HedgeBudget] = {}
         self._graphs: list[Graph] = []
         """The graphs that serve, the latest last; what none of them has is forgotten."""
         self._circuits: dict[str, Circuit] = {}
@@ -63,6 +88,7 @@ class State:
         """Target id -> when it last refused our credential."""
         self._renewed: dict[str, float] = {}
         """Provider -> when it got another credential."""
+        self._sharing = Sharing()
 
     # -- who is under way ----------------------------------------------------------------------------------------
 
@@ -109,8 +135,8 @@ class State:
         return found
 
     def held(self, step: TargetStep) -> bool:
-        """Whether the target asked to be left alone, or its provider refuses us: then nobody is to be asked."""
-        return any(isinstance(gate, Hold) for gate in self._gates(step))
+        """Whether the target asked to be left alone, or its provider refuses us: then nobody is to ask it."""
+        return any(gate.reason != "breaker" for gate in self._gates(step))
 
     def share(self, target: str, now: float) -> float:
         """What a balance gives it of its share (above 0, up to 1): it grows while the target is new to traffic."""
@@ -131,10 +157,22 @@ class State:
 
     # -- what attempts tell --------------------------------------------------------------------------------------
 
-    def answered(self, step: TargetStep, began: float, now: float) -> None:
-        """A stream has begun to answer: what was shut need not wait for its end."""
+    def answered(self, step: TargetStep, began: float, now: float, header: Header) -> None:
+        """A stream has begun to answer: that counts now and not at its end, which may be far.
+
+        The reply's ``header`` is as old as this, so what it says of limits is read here.
+        """
+        target = step.target.id
+        self.latency.output(target, now - began, now)
+        if target in self._metered:
+            self.headroom.note(target, rate_limits(header, now), now)
         if self._shut:
             self._served(step, began, now, now - began)
+        circuit = self._circuits.get(step.circuit) or self._circuit(step)
+        if circuit is not None and circuit.success(began, now, now - began):
+            self._shut[circuit.id] = circuit
+        if self._shut or self._sharing:
+            self._tell(step)
 
     def note(
         self,
@@ -150,44 +188,53 @@ class State:
         ``began`` and ``ended`` are Unix seconds, ``first_token`` seconds after ``began`` (streams only), ``header``
         looks a header of the reply up by its lower-case name (``None``: there was no reply).
         """
-        self.health(step.target.provider.name).note(verdict.outcome_class, ended)
-        self.learn(step, verdict, began, ended, first_token, header)
+        target, outcome = step.target, verdict.outcome_class
+        self.health(target.provider.name).note(outcome, ended)
+        self.latency.note(target.id, outcome, ended - began, first_token, ended)
+        if header is not None and first_token is None and target.id in self._metered:
+            self.headroom.note(target.id, rate_limits(header, ended), ended)
+        self._judge(step, verdict, began, ended, first_token, sent=header is not None)
+        if self._shut or self._sharing:
+            self._tell(step)
 
-    def learn(
-        self,
-        step: TargetStep,
-        verdict: Verdict,
-        began: float,
-        ended: float,
-        first_token: float | None = None,
-        header: Header | None = None,
+    def probed(self, step: TargetStep, verdict: Verdict, began: float, ended: float, *, sent: bool) -> None:
+        """A probe, which is nobody's request, ended; otherwise as :meth:`note`. ``sent``: there was a reply to it."""
+        self._judge(step, verdict, began, ended, None, sent=sent)
+        if self._shut or self._sharing:
+            self._tell(step)
+
+    def _judge(
+        self, step: TargetStep, verdict: Verdict, began: float, ended: float, first_token: float | None, *, sent: bool
     ) -> None:
-        """What an attempt, or a probe that is nobody's request, tells of breakers and holds; as :meth:`note`."""
+        """What the attempt says of what is or should be shut."""
         outcome = verdict.outcome_class
         if self._shut:
             for gate in self._gates(step):
                 gate.leave(began)
         circuit = self._circuits.get(step.circuit) or self._circuit(step)
-        took = ended - began if first_token is None else first_token
         if outcome is _SERVED:
+            if first_token is not None:
+                return  # it was counted when it began to answer
             if self._shut:
-                self._served(step, began, ended, took)
-            if circuit is not None and circuit.success(began, ended, took):
+                self._served(step, began, ended, ended - began)
+            if circuit is not None and circuit.success(began, ended, ended - began):
                 self._shut[circuit.id] = circuit
             return
         effect = RULES[outcome].breaker
         if effect is Effect.FAILURE:
-            if circuit is not None and circuit.failure(began, ended, outcome.value):
+            under_way, counted = self.in_flight(step.target.id), first_token is not None
+            if circuit is not None and circuit.failure(began, ended, outcome.value, under_way, counted=counted):
                 self._shut[circuit.id] = circuit
         elif effect is Effect.NEUTRAL:
             slow = circuit.rules.slow_longer_than if circuit is not None else None
-            if circuit is not None and slow is not None and took > slow and circuit.too_long(began, ended):
+            waited = first_token is None and slow is not None and ended - began > slow
+            if circuit is not None and waited and circuit.too_long(began, ended):
                 self._shut[circuit.id] = circuit
         elif effect is Effect.TARGET:
             if circuit is not None and circuit.trip(began, ended, outcome.value):
                 self._shut[circuit.id] = circuit
         elif step.target.provider.auth.scheme != "caller":  # whose credential is nobody else's concern
-            self._refused(step, verdict, circuit, began, ended, sent=header is not None)
+            self._refused(step, verdict, circuit, began, ended, sent=sent)
 
     def _refused(
         self, step: TargetStep, verdict: Verdict, circuit: Circuit | None, began: float, ended: float, *, sent: bool
@@ -223,15 +270,39 @@ class State:
 
     def _served(self, step: TargetStep, began: float, now: float, took: float) -> None:
         """Open what an attempt that was served shows to be well again."""
-        target = step.target.id
-        for key in (step.circuit, target, step.target.provider.name):
+        for key in (step.circuit, step.target.id, step.target.provider.name):
             gate = self._shut.get(key)
-            if gate is not None and gate.served(began, now, took):
-                del self._shut[key]
-                if isinstance(gate, Circuit):
-                    self._recovered = now
-                    if gate.rules.slow_start > 0:
-                        self._rising[target] = (now, gate.rules.slow_start)
+            if gate is not None:
+                self._reopen(key, gate, began, now, took)
+
+    def _reopen(self, key: str, gate: Gate, began: float, now: float, took: float) -> None:
+        if not gate.served(began, now, took):
+            return
+        del self._shut[key]
+        if isinstance(gate, Circuit):
+            self._recovered = now
+            if gate.rules.slow_start > 0:
+                self._rising[gate.target] = (now, gate.rules.slow_start)
+
+    # -- what other processes are told, and tell -----------------------------------------------------------------
+
+    def _tell(self, step: TargetStep) -> None:
+        self._sharing.tell(self.store, (step.circuit, step.target.id, step.target.provider.name), self._shut)
+
+    def learn(self, key: str, closure: Closure | None, now: float) -> None:
+        """Another process has shut this until an absolute time, or (``None``) was served by it again.
+
+        ``key`` is the id of a circuit, of a target that is held, or a provider whose credential was refused.
+        """
+        graphs = self._graphs
+        if closure is not None:
+            if any(key in graph.circuits or key in graph.targets or key in graph.providers for graph in graphs):
+                self._sharing.learn(self._shut, key, closure, now)
+            return
+        self._sharing.forget(key)
+        gate = self._shut.get(key)
+        if gate is not None:
+            self._reopen(key, gate, now, now, 0.0)
 
     # -- the rest ------------------------------------------------------------------------------------------------
 
@@ -249,18 +320,35 @@ class State:
             budget = self._budgets[route] = RetryBudget()
         return budget
 
+    def hedge_budget(self, route: str, hedge: str) -> HedgeBudget:
+        """The budget of the hedge at this place in the route, made at its first request."""
+        budget = self._hedges.get((route, hedge))
+        if budget is None:
+            budget = self._hedges[route, hedge] = HedgeBudget()
+        return budget
+
     # -- what is kept --------------------------------------------------------------------------------------------
 
     def renew(self, provider: str, now: float) -> None:
         """The provider got another credential: that the one before was refused counts no more."""
         self._renewed[provider] = now
         self._shut.pop(provider, None)
+        self._sharing.forget(provider)  # the others follow the same files
 
     def retain(self, graph: Graph) -> None:
-        """``graph`` serves from here on, beside those that requests still hold; :meth:`let_go` ends it."""
+        """``graph`` serves from here on, beside those that requests still hold; :meth:`let_go` ends it.
+
+        Rate-limit headers are read from here on for the targets that one of its balances by ``usage`` holds.
+        """
         self._graphs.append(graph)
         for name in self._budgets.keys() - graph.routes.keys():
             del self._budgets[name]
+        for key in [key for key in self._hedges if key[0] not in graph.routes]:
+            del self._hedges[key]
+        self.mirrors.retain(graph.routes)
+        self.buckets.retain(graph.limits.all)
+        self._metered = graph.metered
+        self.headroom.retain(self._metered)
         self._forget()
 
     def let_go(self, graph: Graph) -> None:
@@ -270,23 +358,9 @@ class State:
             self._forget()
 
     def _forget(self) -> None:
-        graphs = self._graphs
-        for id_ in [id_ for id_ in self._circuits if not any(id_ in graph.circuits for graph in graphs)]:
-            del self._circuits[id_]
-            self._shut.pop(id_, None)
-        by_target: tuple[dict[str, Any], ...] = (self._rising, self._lapses)
-        for known in by_target:
-            for target in [target for target in known if not any(target in graph.targets for graph in graphs)]:
-                del known[target]
-        by_provider: tuple[dict[str, Any], ...] = (self._health, self._renewed)
-        for known in by_provider:
-            for provider in [name for name in known if not any(name in graph.providers for graph in graphs)]:
-                del known[provider]
-        for name, gate in list(self._shut.items()):
-            if isinstance(gate, Hold):
-                nodes = [graph.targets if gate.reason == "held" else graph.providers for graph in graphs]
-                if not any(name in known for known in nodes):
-                    del self._shut[name]
+        self.latency.retain({target for graph in self._graphs for target in graph.targets})
+        by_target, by_provider = (self._rising, self._lapses), (self._health, self._renewed)
+        forget(self._graphs, self._circuits, self._shut, by_target, by_provider)
 
     def _circuit(self, step: TargetStep) -> Circuit | None:
         """The circuit, made at its first attempt; ``None`` where no graph that serves has it any more."""
@@ -294,6 +368,10 @@ class State:
         if not id_ or (self._graphs and not any(id_ in graph.circuits for graph in self._graphs)):
             return None
         made = self._circuits[id_] = Circuit(id_, step.target.id, step.breaker)
+        learnt = self._shut.get(id_)
+        if learnt is not None:
+            made.take_over(learnt)
+            self._shut[id_] = made
         return made
 
     def snapshot(self) -> Mapping[str, int]:
@@ -301,12 +379,10 @@ class State:
         return dict(self._in_flight)
 
     def export(self, now: float) -> dict[str, Any]:
-        """Breakers, holds and refused credentials with their reasons, as plain JSON values; times are Unix seconds."""
-        holds = [gate for gate in self._shut.values() if isinstance(gate, Hold)]
+        """What is shut and why, how long targets take, what limits leave, as plain JSON values; in Unix seconds."""
         return {
-            "circuits": [self._circuits[id_].export(now) for id_ in sorted(self._circuits)],
-            "holds": sorted((h.export(now) for h in holds if h.reason == "held"), key=lambda row: row["target"]),
-            "credentials": sorted(
-                (h.export(now) for h in holds if h.reason == "credential"), key=lambda row: row["provider"]
-            ),
+            **exports.gates(self._circuits, self._shut, now),
+            "latency": self.latency.export(now),
+            "headroom": self.headroom.export(now),
+            "store": self.store.export(),
         }
