@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections.abc import Iterable, Iterator
 
@@ -36,7 +37,7 @@ def _honest(result: Result, load: str = "") -> Iterator[Goal]:
 def _served(result: Result, load: str, least: float = 0.999) -> Iterator[Goal]:
     figures = result.figures(load)
     lost = f" ({figures.codes})" if figures.served < 1 else ""
-    yield _goal(f"{load}: served", f"≥ {least:.1%}", _share(figures.served) + lost, figures.served >= least)
+    yield _goal(f"{load or 'all'}: served", f"≥ {least:.1%}", _share(figures.served) + lost, figures.served >= least)
 
 
 def mixed(result: Result) -> Iterable[Goal]:
@@ -183,7 +184,7 @@ def limit_kept(result: Result, allowed: int, window: float) -> Iterable[Goal]:
     yield _goal(f"calls of the limited provider in any {window:g} s", f"≤ {allowed}", str(most), most <= allowed)
     for load in ("plain", "streamed"):
         yield from _served(result, load, 1.0)
-    share = len(result.at("a")) / (allowed * result.seconds / window)
+    share = len(result.at("a")) / (allowed * math.ceil(result.seconds / window))
     yield _goal("share of the limit that is used", "≥ 80%", _share(share), share >= 0.8)
     yield from _honest(result)
 

@@ -19,6 +19,7 @@ from .watch import Watched
 
 if TYPE_CHECKING:
     from .run import Run
+    from .seats import Seat
 
 #: Characters; what is shorter, such as the placeholder of a local server, would be found in ordinary words.
 SHORTEST_SECRET = 8
@@ -103,7 +104,20 @@ class Try(Watched):
     answer, or a stream up to its first output.
     """
 
-    __slots__ = ("began", "client", "hedged", "lost", "mirrors", "opened", "request", "run", "step", "way", "whole")
+    __slots__ = (
+        "began",
+        "client",
+        "hedged",
+        "lost",
+        "mirrors",
+        "opened",
+        "request",
+        "run",
+        "seat",
+        "step",
+        "way",
+        "whole",
+    )
 
     whole: tuple[Answer, Verdict, bytes]
     opened: tuple[StreamAnswer, StreamDecoder, bytes]
@@ -122,6 +136,7 @@ class Try(Watched):
         self.hedged = hedged
         self.lost = False
         self.mirrors: tuple[TargetStep, ...] = ()
+        self.seat: Seat | None = None
         self.began = run.clock()
 
     def lose(self) -> None:

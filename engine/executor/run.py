@@ -31,6 +31,7 @@ from .attributes import request_of
 from .clients import Clients
 from .mirroring import Mirrors
 from .reply import Headers, Reply, StreamReply, error_body, error_reply, id_headers
+from .seats import Seat
 from .walk import attempt_all
 from .watch import Watches
 
@@ -138,12 +139,25 @@ class Run:
             _log.exception("request %s failed inside the gateway", self.call.request_id)
             return self._defect()
 
-    def attempt(self, step: TargetStep, hedged: bool) -> Try | Reply | Verdict:
+    def attempt(self, step: TargetStep, hedged: bool, seat: Seat | None = None) -> Try | Reply | Verdict:
         """An attempt at a target, to be made at once; what the client gets, or the verdict, where none is needed.
 
-        ``hedged`` is whether another one is under way. Raises ``UncarriedError``.
+        ``hedged`` is whether another one is under way, ``seat`` its place where the provider has limits. Raises
+        ``UncarriedError``.
         """
-        client, call = self.clients.of(step.target.provider.name), self.call
+        try:
+            tried = self._tried(step, hedged, seat)
+        except UncarriedError:
+            if seat is not None:
+                seat.cancel()
+            raise
+        if seat is not None and not isinstance(tried, Try):
+            seat.cancel()
+        return tried
+
+    def _tried(self, step: TargetStep, hedged: bool, seat: Seat | None) -> Try | Reply | Verdict:
+        call = self.call
+        client = self.clients.of(step.target.provider.name) if seat is None else seat.client
         way = client.way(call.front, call.kind)
         if way is None:
             if call.kind == COUNT_TOKENS:
@@ -155,6 +169,7 @@ class Run:
         if request.dropped and step.unsupported == "error":
             return self._unsupported(tried)
         self.dropped = request.dropped
+        tried.seat = seat
         return tried
 
     def _estimated(self, step: TargetStep) -> Reply:
@@ -223,8 +238,11 @@ class Run:
         step, began, ended = tried.step, tried.began, self.clock()
         # That the client, or the route, had no more time is not the target's fault.
         late = verdict.outcome_class is OutcomeClass.TIMEOUT and ended >= self.deadline
+        if tried.seat is not None:
+            tried.seat.end(verdict, status, usage, ended)
+            late = late or tried.seat.spare  # what is said of one account says nothing of the provider
         noted = Verdict(OutcomeClass.DEADLINE) if late else verdict
-        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header)
+        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header, self.call.stream)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:
             detail = verdict.code
@@ -372,7 +390,10 @@ class Run:
     def failed(self, outcome: OutcomeClass, verdict: Verdict) -> Reply:
         """No candidate is left, or the last outcome allows no other."""
         error = error_body(outcome, self.call.request_id, verdict if verdict.outcome_class is outcome else None)
-        return self._error(outcome, RULES[outcome].status, error)
+        recovers = verdict.retry_after if verdict.outcome_class is outcome else None
+        if recovers is not None and self._attempts:
+            recovers = min(recovers, self._recovers())
+        return self._error(outcome, RULES[outcome].status, error, recovers)
 
     def _recovers(self) -> float:
         """Seconds until the first target may serve again, as its own last answer said; 1 where none said anything."""

@@ -18,6 +18,7 @@ from engine.state import HedgeBudget
 
 from .attempt import Try, plain_attempt, plain_discard, plain_reply
 from .reply import Reply, StreamReply
+from .seats import Seat, Seats
 from .streaming import stream_attempt, stream_discard, stream_reply
 
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
     """
     attempt = stream_attempt if run.call.stream else plain_attempt
     passed = plan.passed if extra is None else ()
-    facts = Facts(0.0, closed=run.state.closed, passed=passed, position=position, farthest=position)
+    closed = run.clients.view(run.state).closed
+    facts = Facts(0.0, closed=closed, passed=passed, position=position, farthest=position)
     race: Race | None = None
+    seats: Seats | None = None
     found: End | int | None = None
     try:
         while True:
@@ -74,8 +77,18 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
             step = candidate.step
             if isinstance(step, Reject):
                 return step
+            seat: Seat | None = None
+            if step.target.provider.limited:
+                seats = seats or Seats(run, plan, end, extra is None)
+                admitted = await seats.admit(position, facts)
+                if admitted is None:
+                    refusal = seats.refusal()
+                    after = Failed(refusal.outcome_class, refusal)
+                    return after if extra is None else Onward(position, after)
+                position, step, seat = admitted
+                candidate = plan.candidates[position]
             try:
-                tried = run.attempt(step, extra is not None)
+                tried = run.attempt(step, extra is not None, seat)
             except UncarriedError as problem:
                 found = _passed_over(run, plan, position, end, facts, problem)
                 if not isinstance(found, int):
@@ -99,6 +112,7 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
                     return tried
             if race is not None and (found := race.won()) is not None:
                 return found
+            facts.other_account = seat is not None and seat.spare
             following = _following(run, plan, route, position, result, facts, extra is None)
             if isinstance(following, Wait):
                 found = await _pause(run, race, following.delay)

@@ -35,6 +35,7 @@ from .settings import Settings
 #: Fields that are not meaning: where something was written, and what follows from the other fields.
 _LEFT_OUT: Mapping[type, frozenset[str]] = {
     Limit: frozenset({"trusted"}),
+    Provider: frozenset({"accounts", "limited"}),
     Rate: frozenset({"suffix"}),
     Route: frozenset({"reads", "targets", "metered", "circuits", "digest"}),
     TargetStep: frozenset({"circuit"}),

@@ -106,6 +106,17 @@ class Provider:
     """Where requests wait for the transport ``queue``."""
     health: Probe | None = None
     """How it is asked whether it works; ``None``: it is not."""
+    accounts: tuple[str, ...] = field(init=False)
+    """What its limits are counted under, for each of its secrets: a name that says which, and is no secret."""
+    limited: bool = field(init=False)
+    """Whether its limits, or its several secrets, have a part in who may be asked when."""
+
+    def __post_init__(self) -> None:
+        head, auth = f"provider/{self.name}", self.auth
+        names = [ref and ref.name for ref in (auth.secret, *auth.others)] if auth.others else []
+        several = tuple(f"{head}#{name if names.count(name) == 1 else at}" for at, name in enumerate(names, 1))
+        object.__setattr__(self, "accounts", several or (head,))
+        object.__setattr__(self, "limited", bool(self.limits or several))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +155,7 @@ class Retry:
     """Retries of the same target, and the hard cap on attempts of a whole request."""
 
     max_attempts: int = 5
-    per_target: int = 2
+    per_target: int = 3
     """Attempts (first try included) of one target in a row."""
     initial: float = 0.2
     max: float = 5.0

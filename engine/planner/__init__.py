@@ -1,8 +1,8 @@
 """The pure planner: every routing decision, and nothing else."""
 
-from .advance import advance, beside, pass_over
+from .advance import advance, beside, instead, pass_over
 from .because import order_dict
-from .limits import over_limit
+from .limits import claims_at, least_claims, over_limit
 from .model import (
     SKIP_REASONS,
     Beside,
@@ -46,7 +46,10 @@ __all__ = [
     "assign",
     "beside",
     "children",
+    "claims_at",
     "find_route",
+    "instead",
+    "least_claims",
     "order_dict",
     "over_limit",
     "pass_over",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from engine.exchange import RULES, Effect, OutcomeClass
+from engine.exchange import RULES, OutcomeClass
 from engine.graph import Reject, Retry, TargetStep
 
 from .closing import Passed, last_resort, passed_over, start_of
 from .hashing import uniform
-from .model import Facts, Go, Next, Plan, Skip, Stop, Wait
+from .model import PASSING, Facts, Go, Next, Plan, Skip, Stop, Wait
+
+#: Outcomes that say something of the account that was asked, and nothing of the provider's others.
+OF_ACCOUNT = frozenset({OutcomeClass.RATE_LIMITED, OutcomeClass.UNAUTHORIZED, OutcomeClass.QUOTA_EXHAUSTED})
 
 
 def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now: float) -> Next:
@@ -15,11 +18,11 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
 
     Pure. A delay is in seconds, has full jitter from the request's seed, has the upstream's Retry-After as its
     floor, and always fits the deadline. After ``rate_limited`` the same target is tried again only as a last resort.
-    What a hedge has started already is gone on to before anything is retried. The deadline is the answer only where
-    the request could otherwise have gone on; a ``reject`` step is no attempt, so that it is reached also when all
-    attempts are used up. Who is closed by ``facts`` is passed over, and gone back to where nobody else is left. When
-    all have been tried, those that failed in passing are tried once more, in turn, as long as the cap on attempts
-    allows.
+    Another account of the same provider is asked at once. What a hedge has started already is gone on to before
+    anything is retried. The deadline is the answer only where the request could otherwise have gone on; a ``reject``
+    step is no attempt, so that it is reached also when all attempts are used up. Who is closed by ``facts`` is passed
+    over, and gone back to where nobody else is left. When all have been tried, those that failed in passing get what
+    is left of their tries.
     """
     step = plan.candidates[position].step
     if outcome is OutcomeClass.SERVED or plan.route is None or not isinstance(step, TargetStep):
@@ -30,6 +33,8 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
     onward, passed = _onward(plan, position, outcome, facts, now)
     if onward is not None and onward.position in facts.under_way:
         return onward  # it costs nothing more
+    if facts.other_account and outcome in OF_ACCOUNT and facts.attempts < plan.route.retry.max_attempts:
+        return Wait(0.0)
     refuses = onward is not None and isinstance(plan.candidates[onward.position].step, Reject)
     if facts.attempts >= plan.route.retry.max_attempts:
         return onward if onward is not None and refuses else Stop(outcome)
@@ -37,7 +42,7 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
     if (onward is None or refuses) and (passed or facts.passed):
         # Nobody is left that could serve: better those that are closed than to refuse, or to fail.
         other = _resort(plan, passed, facts, now, back=rule.fail_over) or onward
-    if other is None and rule.fail_over:
+    if other is None and rule.fail_over and plan.route.retry.budget > 0:
         other = _left(plan, position, outcome, facts, now)
     again = outcome is OutcomeClass.RATE_LIMITED and other is None
     if rule.retry_same:
@@ -81,6 +86,22 @@ def pass_over(plan: Plan, position: int, facts: Facts, now: float) -> Next:
     if start is not None:
         return Go(start)
     return Stop(OutcomeClass.OVERLOADED if passed else OutcomeClass.INVALID_REQUEST)
+
+
+def instead(plan: Plan, position: int, facts: Facts, now: float) -> int | None:
+    """The candidate behind ``position`` to try in its stead while there is no room at that one; ``None``: nobody.
+
+    Pure. It is as if the plan had skipped it. Who may be asked and has no room either is found out by trying; a step
+    that refuses is no reason not to wait.
+    """
+    for to in range(position + 1, len(plan.candidates)):
+        step = plan.candidates[to].step
+        if isinstance(step, Reject):
+            return None
+        closure = facts.closed(step, now)
+        if _too_small(step, facts.larger_than) is None and (closure is None or closure.reason == "limit"):
+            return to
+    return None
 
 
 def _onward(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now: float) -> tuple[Go | None, Passed]:
@@ -130,17 +151,13 @@ def _resort(plan: Plan, ahead: Passed, facts: Facts, now: float, *, back: bool) 
 
 
 def _left(plan: Plan, at: int, outcome: OutcomeClass, facts: Facts, now: float) -> Go | None:
-    """The target that failed in passing longest ago, now that all others were tried too."""
-    left = list(facts.left)
-    step = plan.candidates[at].step
-    if isinstance(step, TargetStep):
-        # Not at once, but after others have failed as well, it is as good as they are.
-        others = RULES[outcome].breaker is Effect.FAILURE and facts.attempts > facts.tries
-        if others and facts.tries < step.retry.per_target and facts.retry_allowed:
-            left.append(at)
-    for position in left:
+    """The target that failed in passing longest ago and has tries left, now that all others were tried too."""
+    left = facts.left
+    if outcome in PASSING and facts.attempts > facts.tries and facts.retry_allowed:
+        left = (*left, (at, facts.tries))  # not at once, but after others have failed it is as good as they are
+    for position, tries in left:
         step = plan.candidates[position].step
-        if isinstance(step, TargetStep) and not _too_small(step, facts.larger_than):
+        if isinstance(step, TargetStep) and tries < step.retry.per_target and not _too_small(step, facts.larger_than):
             closure = facts.closed(step, now)
             if closure is None or closure.free:
                 return Go(position, again=position == at)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from engine.exchange import RULES, OutcomeClass
-from engine.graph import Graph, Limit, Rate, Target, TargetStep
+from engine.graph import Graph, Limit, Provider, Rate, Target, TargetStep
 from engine.state import Claim, Refusal
 from engine.units import format_duration
 
@@ -17,6 +17,9 @@ from .splits import text
 
 #: Tokens that an answer is taken to have at most, where neither the request nor the model's entry says.
 UNKNOWN_OUTPUT = 4096
+#: Seconds by which a provider's windows are counted longer than they are, as a share of them, and at least and at most:
+#: requests arrive there some time after they are counted here, the earlier ones later than others perhaps.
+SHARE_OF_WINDOW, MARGIN, MOST_MARGIN = 0.02, 0.05, 1.0
 #: Kinds of request whose answer is written, token by token.
 _WRITTEN = frozenset({"chat", "completions"})
 
@@ -40,6 +43,24 @@ def cost_of(rate: Rate, request: Request, tokens: int) -> int:
     if rate.unit != "tokens":
         return 1
     return max(min(tokens, rate.limit), request.input_tokens)
+
+
+def claims_at(target: Target, account: str, request: Request) -> tuple[Claim, ...]:
+    """What an attempt at a target takes of the limits of the provider's account."""
+    tokens = reserve(request, target)
+    return tuple(_of_account(rate, account, cost_of(rate, request, tokens)) for rate in target.provider.limits)
+
+
+def least_claims(provider: Provider, account: str) -> tuple[Claim, ...]:
+    """What the smallest request would take there."""
+    return tuple(_of_account(rate, account, 1) for rate in provider.limits)
+
+
+def _of_account(rate: Rate, account: str, cost: int) -> Claim:
+    per = rate.per
+    if per is not None:
+        per += min(MOST_MARGIN, max(MARGIN, per * SHARE_OF_WINDOW))
+    return Claim(account + rate.suffix, rate.limit, per, cost, rate.unit)
 
 
 def limited(plan: Plan, graph: Graph, request: Request, view: View) -> Plan:

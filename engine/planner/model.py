@@ -17,8 +17,8 @@ from .because import order_dict
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _CHAT = frozenset({"chat"})
-#: What an attempt may end in and its target still serve the next one.
-_PASSING = frozenset({Effect.FAILURE, Effect.HOLD})
+#: What an attempt may end in and its target still serve the next one at once, at little cost.
+PASSING = frozenset(c for c, r in RULES.items() if r.breaker is Effect.FAILURE and c is not OutcomeClass.TIMEOUT)
 
 Closed = Callable[[TargetStep, float], Closure | None]
 """Whether this use of a target is to be passed over at this moment (Unix seconds), and why."""
@@ -303,7 +303,8 @@ class Facts(Struct):
     the current target in a row, ``retry_allowed`` whether the route's retry budget has room, ``hedge_allowed`` whether
     the hedge's own has, ``retry_after`` what the upstream asked for in seconds, ``larger_than`` the largest context
     window that was exceeded so far (0: none), ``under_way`` the candidates that are attempted beside the one that
-    ended. ``closed`` tells of the moment who is to be passed over; nobody, unless it is given.
+    ended, ``other_account`` whether another account of its provider may be asked. ``closed`` tells of the moment who is
+    to be passed over; nobody, unless it is given.
     """
 
     remaining: float
@@ -314,6 +315,7 @@ class Facts(Struct):
     retry_after: float | None = None
     larger_than: int = 0
     under_way: tuple[int, ...] = ()
+    other_account: bool = False
     closed: Closed = nobody_closed
     passed: tuple[int, ...] = ()
     """The candidates that were passed over because they were closed, and not tried since."""
@@ -321,19 +323,18 @@ class Facts(Struct):
     """The candidate that is tried now."""
     farthest: int = 0
     """The last candidate, in the plan's order, that was tried."""
-    left: tuple[int, ...] = ()
-    """The candidates that failed in passing, the one that was tried longest ago first."""
+    left: tuple[tuple[int, int], ...] = ()
+    """(position, tries) of the candidates that failed in passing, the one that was tried longest ago first."""
 
     def follow(self, go: "Go", outcome: OutcomeClass | None = None) -> int:
         """Take note of where the request goes on after the last attempt ended so; returns the position."""
         position = go.position
-        if outcome is not None and RULES[outcome].breaker in _PASSING:
-            self.left = (*self.left, self.position)
-        if position in self.left:
-            self.left = tuple(p for p in self.left if p != position)
         if position != self.position:
-            self.tries = 0
-        self.position = position
+            tried = (self.position, self.tries)
+            others = tuple(row for row in self.left if row[0] != position)
+            self.tries = next((tries for p, tries in self.left if p == position), 0)
+            self.left = (*others, tried) if outcome in PASSING else others
+            self.position = position
         self.farthest = max(self.farthest, position)
         if go.passed or position in self.passed:
             self.passed = tuple(p for p in dict.fromkeys((*self.passed, *go.passed)) if p != position)

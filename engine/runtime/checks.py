@@ -55,7 +55,7 @@ class Checks:
 
     def postpone(self, graph: Graph, provider: Provider, asked: Probe) -> bool:
         """Whether a provider is not to be asked now: it wanted to be left alone, and a question counts as a request."""
-        return asked.kind != "models" and any(map(self._state.held, self._of(graph, provider, None)))
+        return asked.kind != "models" and any(map(self._state.gates.held, self._of(graph, provider, None)))
 
     def probed(self, graph: Graph, provider: Provider, asked: Probe, probed: Probed, began: float) -> None:
         """A probe that began then (Unix seconds) has ended."""
@@ -80,7 +80,7 @@ class Checks:
         elif self._telling(before, row):
             health.note(probed.outcome_class, now)
             for step in self._of(graph, provider, None):
-                if not self._state.held(step):
+                if not self._state.gates.held(step):
                     self._state.probed(step, verdict, began, now, sent=False)
 
     def _telling(self, before: Check | None, row: Check) -> bool:

@@ -260,6 +260,11 @@ class Engine:
         return self._live.current.graph
 
     @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._live.pins
+
+    @property
     def source(self) -> FolderSource:
         """Where the configuration comes from."""
         return self._source

@@ -55,6 +55,14 @@ class Live:
         """Requests that hold a snapshot, the current one or one before it."""
         return sum(snapshot.pins for snapshot in self._held)
 
+    @property
+    def pins(self) -> int:
+        """How many requests are under way, on whatever snapshot."""
+        current = self._current
+        if current is not None and len(self._held) == 1:  # nearly always
+            return current.pins
+        return sum(snapshot.pins for snapshot in self._held)
+
     def pin(self) -> Pin:
         """A hold on the current snapshot."""
         return self.current.pin()

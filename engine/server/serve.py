@@ -36,6 +36,7 @@ from .access_log import AccessLog
 from .asgi import App
 from .front import Front
 from .http11 import Http11
+from .shedding import raise_file_limit
 from .workers import Job, Options, Supervisor, refuse_workers
 
 _log = logging.getLogger("interlock.server")
@@ -93,6 +94,7 @@ class _Work:
 
 def _work(work: _Work) -> int:
     options = work.options
+    raise_file_limit()
     # An edit of the settings counts from the next request on.
     access_log = AccessLog(
         wanted=lambda: not engine.ready() or engine.graph.settings.access_log, shared=work.workers > 1

@@ -161,8 +161,19 @@ class Latency:
         found.first.observe(seconds, now)
         found.first_spread.add(seconds, now)
 
-    def note(self, target: str, outcome: OutcomeClass, seconds: float, first_token: float | None, now: float) -> None:
-        """An attempt ended ``seconds`` after it began; ``first_token`` is set where :meth:`output` was told of it."""
+    def note(
+        self,
+        target: str,
+        outcome: OutcomeClass,
+        seconds: float,
+        first_token: float | None,
+        now: float,
+        streamed: bool = False,
+    ) -> None:
+        """An attempt ended ``seconds`` after it began; ``first_token`` is set where :meth:`output` was told of it.
+
+        ``streamed`` is whether a stream was asked for.
+        """
         found = self._of(target)
         if outcome is _C.SERVED:
             if first_token is None:
@@ -170,10 +181,9 @@ class Latency:
             found.total_spread.add(seconds, now)
         elif outcome in GIVEN_UP:
             # Whoever gave up shows that it takes longer than this, and no more.
-            if first_token is None:
-                for estimate in (found.first, found.plain):
-                    if 0.0 < estimate.value < seconds:
-                        estimate.observe(seconds, now)
+            estimate = found.first if streamed else found.plain
+            if first_token is None and 0.0 < estimate.value < seconds:
+                estimate.observe(seconds, now)
         elif RULES[outcome].breaker is not Effect.NEUTRAL:
             # A target that fails in one way of asking is in no state to be preferred in the other.
             found.first.failed(seconds if first_token is None else first_token, now)

@@ -35,7 +35,8 @@ from engine.graph import (
     Timeouts,
     Variant,
 )
-from engine.planner import Facts, Go, Plan, Request, Wait, advance, targets_of
+from engine.planner import Closed, Facts, Go, Plan, Request, Wait, advance, targets_of
+from engine.planner.model import nobody_closed
 from engine.state import Claim, Closure, MemoryStore, Refusal
 from engine.state.buckets import bucket
 
@@ -161,6 +162,13 @@ class Moment:
 
 
 _ids = st.sampled_from([target.id for target in TARGETS])
+closures = st.builds(
+    Closure,
+    until=st.floats(1.0, 100.0),
+    reason=st.sampled_from(["breaker", "held", "credential", "limit"]),
+    tried=st.sampled_from([0.0, -0.1, -1000.0]),
+    free=st.booleans(),
+)
 moments = st.builds(
     Moment,
     st.dictionaries(st.sampled_from([target.id for target in TARGETS]), st.integers(1, 5), max_size=3),
@@ -168,6 +176,11 @@ moments = st.builds(
     times=st.dictionaries(_ids, st.sampled_from([0.1, 1.0, 9.0])),
     left=st.dictionaries(_ids, st.sampled_from([0.0, 0.2, 1.0])),
     shares=st.dictionaries(_ids, st.sampled_from([0.1, 1.0])),
+)
+
+stormy = st.builds(
+    Moment,
+    shut=st.dictionaries(st.sampled_from([target.id for target in TARGETS]), closures, min_size=1),
 )
 
 
@@ -213,11 +226,12 @@ class Walked:
     """The largest window exceeded before each attempt."""
 
 
-def walk(plan: Plan, fate: Fate, remaining: float = TOTAL) -> Walked:
+def walk(plan: Plan, fate: Fate, remaining: float = TOTAL, closed: Closed | None = None) -> Walked:
     """Do what the plan and ``advance`` say, as an executor does, with each attempt ending as ``fate`` has it."""
     if plan.stop is not None:
         return Walked(plan.stop)
-    walked, facts, position = Walked(OutcomeClass.SERVED), Facts(remaining), 0
+    walked, position = Walked(OutcomeClass.SERVED), plan.start
+    facts = Facts(remaining, passed=plan.passed, position=position, farthest=position, closed=closed or nobody_closed)
     while True:
         step = plan.candidates[position].step
         if isinstance(step, Reject):
@@ -233,7 +247,7 @@ def walk(plan: Plan, fate: Fate, remaining: float = TOTAL) -> Walked:
             facts.larger_than = max(facts.larger_than, step.target.context_window or 0)
         following = advance(plan, position, outcome, facts, 0.0)
         if isinstance(following, Go):
-            position, facts.tries = following.position, 0
+            position = facts.follow(following, outcome)
         elif isinstance(following, Wait):
             walked.delays.append((following.delay, facts.retry_after))
             facts.remaining -= following.delay

@@ -30,6 +30,7 @@ from .planner_strategies import (
     requests,
     route,
     sketches,
+    stormy,
     trees,
     walk,
 )
@@ -124,6 +125,69 @@ def replace_request(asked: Request, **changes: Any) -> Request:
     return Request(**({name: getattr(asked, name) for name in asked.__struct_fields__} | changes))
 
 
+# ---- closed targets ----------------------------------------------------------------------------------------------
+
+
+@given(trees, requests, stormy)
+def test_every_target_is_attempted_or_skipped_also_where_some_are_closed(
+    step: Step, asked: Request, moment: Moment
+) -> None:
+    found = made(step, asked, moment)
+    skipped = {skip.target for skip in found.skips}
+    assert set(found.attempts) | skipped == {target.id for target in targets_of(step)}
+    assert not set(found.attempts) & skipped
+    assert {skip.reason for skip in found.skips} <= set(SKIP_REASONS)
+
+
+@given(trees, requests, stormy)
+def test_a_closed_target_is_begun_with_only_where_nobody_else_can_serve(
+    step: Step, asked: Request, moment: Moment
+) -> None:
+    calm = made(step, asked, Moment())
+    found = made(step, asked, moment)
+    before_reject = []
+    for candidate in calm.candidates:
+        if isinstance(candidate.step, Reject):
+            break
+        before_reject.append(candidate.step.target.id)
+    open_ones = [target for target in before_reject if target not in moment.shut]
+    if found.stop is None and found.attempts[0] in moment.shut:
+        assert not open_ones
+    if open_ones:
+        assert found.stop is None
+        assert found.attempts[0] == open_ones[0]
+    elif before_reject and found.stop is not None and not any(isinstance(c.step, Reject) for c in calm.candidates):
+        assert found.retry_after is not None or {moment.shut[t].reason for t in before_reject} == {"credential"}
+        assert found.stop in {OutcomeClass.OVERLOADED, OutcomeClass.RATE_LIMITED, OutcomeClass.UNAUTHORIZED}
+
+
+@given(trees, requests, stormy, fates, caps)
+def test_a_failover_goes_to_a_closed_target_only_after_those_that_are_open(
+    step: Step, asked: Request, moment: Moment, fate: Fate, cap: int
+) -> None:
+    found = made(step, asked, moment, cap)
+    walked = walk(found, fate, closed=moment.closed)
+    assert len(walked.attempts) <= cap
+    known = uses(step)
+    for path in set(walked.attempts):
+        assert walked.attempts.count(path) <= known[path].retry.per_target
+    for number, (path, position) in enumerate(zip(walked.attempts, walked.positions, strict=True)):
+        if number == 0 or known[path].target.id not in moment.shut or position in walked.positions[:number]:
+            continue
+        before, outcome = walked.positions[number - 1], fate.at(number)[0]
+        if before < max(walked.positions[:number]):
+            continue
+        exits = found.candidates[before].exits
+        for level, way in enumerate(exits):
+            end = exits[level + 1].to if level + 1 < len(exits) else len(found.candidates)
+            for candidate in found.candidates[way.to : end] if outcome in way.on else ():
+                if isinstance(candidate.step, Reject):
+                    break
+                target = candidate.step.target
+                small = walked.exceeded[number] and (target.context_window or 9e9) <= walked.exceeded[number]
+                assert target.id in moment.shut or small, "an open one stood on the way"
+
+
 # ---- the order in which equals are written -----------------------------------------------------------------------
 
 
@@ -184,7 +248,10 @@ def test_no_series_of_failures_exceeds_the_caps(
     known = uses(step)
     for path in set(walked.attempts):
         assert walked.attempts.count(path) <= known[path].retry.per_target
-    assert walked.positions == sorted(walked.positions), "never back"
+    far = 0
+    for number, position in enumerate(walked.positions):
+        assert position >= far or position in walked.positions[:number], "back only to what failed in passing"
+        far = max(far, position)
 
 
 @given(trees, requests, moments, fates)

@@ -100,6 +100,14 @@ def test_who_gives_up_shows_that_it_takes_longer(outcome: OutcomeClass) -> None:
     assert latency.expected("a/x", False, NOW) == 1.0
     latency.note("a/x", outcome, 9.0, None, NOW)
     assert latency.expected("a/x", False, NOW) > 3.0
+    # A stream's first output has other times than a whole answer.
+    latency.output("a/x", 0.2, NOW)
+    latency.note("a/x", outcome, 30.0, None, NOW)
+    assert latency.expected("a/x", True, NOW) == 0.2
+    latency.note("a/x", outcome, 30.0, None, NOW, streamed=True)
+    assert latency.expected("a/x", True, NOW) > 5.0
+    latency.note("a/x", outcome, 90.0, 0.2, NOW, streamed=True)
+    assert latency.expected("a/x", True, NOW) < 30.0
 
 
 def test_percentiles_are_ten_percent_off_at_most() -> None:
