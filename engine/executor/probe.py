@@ -75,13 +75,11 @@ async def probe(client: ProviderClient, target: Target, mode: Mode, patience: fl
 
 async def check(client: ProviderClient, asked: Probe, targets: Iterable[Target]) -> Probed:
     """Ask as a provider's document says; ``targets`` are the provider's. Never raises for what comes back."""
-    kind: Mode | None = None if asked.kind == "models" else "embedding" if asked.kind == "embeddings" else "text"
-    named = next((target for target in targets if target.name == asked.model), None)
-    if kind is not None:
-        target = named or cheapest(targets, asked.kind)
-        if target is not None:
-            return await probe(client, target, kind, asked.timeout)
-        return Probed(None, OutcomeClass.INVALID_REQUEST, 0.0, f"no {asked.kind} model is declared")
+    named = wanted(asked, targets)
+    if asked.kind != "models":
+        if named is None:
+            return Probed(None, OutcomeClass.INVALID_REQUEST, 0.0, f"no {asked.kind} model is declared")
+        return await probe(client, named, "embedding" if asked.kind == "embeddings" else "text", asked.timeout)
     began = time.monotonic()
     found = await discover(client, asked.timeout)
     latency = time.monotonic() - began
@@ -91,6 +89,13 @@ async def check(client: ProviderClient, asked: Probe, targets: Iterable[Target])
         gone = Verdict(OutcomeClass.MODEL_GONE, detail=f"{named.model!r} is not among the {len(found)} models it lists")
         return Probed(None, gone.outcome_class, latency, gone.detail, remedy(client, named, gone))
     return Probed(None, OutcomeClass.SERVED, latency)
+
+
+def wanted(asked: Probe, targets: Iterable[Target]) -> Target | None:
+    """The target that is asked; with ``models`` the one that has to be on the list, if any."""
+    if asked.model is not None or asked.kind == "models":
+        return next((target for target in targets if target.name == asked.model), None)
+    return cheapest(targets, asked.kind)
 
 
 def cheapest(targets: Iterable[Target], kind: str) -> Target | None:

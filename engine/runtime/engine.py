@@ -72,7 +72,7 @@ class Engine:
         self._probes = probes
         self._live = Live(self._prepare, self._went_live, lambda snapshot: self.state.let_go(snapshot.graph))
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
-        self._prober = Prober(self._live, self.checks)
+        self._prober = Prober(self._live, self.state, self.checks)
         self._reloader = Reloader(self._source, self._live, self._last_good)
         self._standing = Standing(self._live, self._reloader, self.checks)
         self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared)

@@ -7,8 +7,11 @@ import logging
 import random
 import time
 
-from engine.executor.probe import check
-from engine.graph import Graph, Provider
+from engine.executor.clients import ProviderClient
+from engine.executor.probe import Probed, check, wanted
+from engine.graph import Graph, Probe, Provider, Target
+from engine.planner import Request, claims_at
+from engine.state import Grant, Refusal, State
 
 from .checks import Checks
 from .live import Live
@@ -21,13 +24,16 @@ AT_ONCE = 4
 JITTER = 0.1
 #: Seconds after the start (or the edit) within which a provider is asked for the first time.
 SOON = 2.0
+#: What a probe takes of a provider's limits: a sentence, and the tokens that it asks for.
+_SMALLEST = Request(input_tokens=8, max_tokens=16)
 
 
 class Prober:
     """Probes the providers of the current graph that ask for it. :meth:`run` is the task; it ends by cancellation."""
 
-    def __init__(self, live: Live, checks: Checks, seed: int | None = None) -> None:
+    def __init__(self, live: Live, state: State, checks: Checks, seed: int | None = None) -> None:
         self._live = live
+        self._state = state
         self._checks = checks
         self._dice = random.Random(seed)  # noqa: S311 (spreads load, keeps no secret)
         self._graph: Graph | None = None
@@ -114,10 +120,30 @@ class Prober:
                 return
             targets = [target for target in pin.graph.targets.values() if target.provider.name == provider.name]
             began = time.time()
-            probed = await check(client, asked, targets)
-            if pin.graph.providers.get(provider.name) is provider:
+            probed = await self._send(client, provider, asked, targets)
+            if probed is not None and pin.graph.providers.get(provider.name) is provider:
                 self._checks.probed(pin.graph, provider, asked, probed, began)
         except Exception:  # boundary: a defect in one probe must not end the others
             _log.exception("the probe of provider %s failed inside the gateway", provider.name)
         finally:
             pin.release()
+
+    async def _send(
+        self, client: ProviderClient, provider: Provider, asked: Probe, targets: list[Target]
+    ) -> Probed | None:
+        """The probe's end; ``None`` where the provider's limits have no room: to them it is a request like others."""
+        target = wanted(asked, targets)
+        if asked.kind == "models" or target is None or not provider.limits:
+            return await check(client, asked, targets)
+        now = asyncio.get_running_loop().time()
+        answer = self._state.store.take(claims_at(target, provider.accounts[0], _SMALLEST), now)
+        if not isinstance(answer, Grant | Refusal):
+            answer = await answer
+        if isinstance(answer, Refusal):
+            return None
+        try:
+            return await check(client, asked, targets)
+        finally:
+            self._state.store.release(answer)
+            if (alarm := self._state.desk(provider.name).alarm) is not None:
+                alarm()  # somebody may wait for this place

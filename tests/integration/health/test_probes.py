@@ -240,6 +240,19 @@ def test_who_asked_to_be_left_alone_is(tmp_path: Path) -> None:
     run(go)
 
 
+def test_a_probe_counts_against_the_limits_of_its_provider(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with Upstream() as upstream:
+            health = "health: {probe: chat, every: 30ms}\nlimits: [{requests: 2, per: 1m}]"
+            async with Engine.open(write(tmp_path, upstream.port, health)) as engine:
+                await until(lambda: upstream.count("/chat/completions") == 2)
+                await asyncio.sleep(0.2)
+                assert upstream.count("/chat/completions") == 2
+                assert engine.health("near")["state"] == "healthy"
+
+    run(go)
+
+
 def test_edits_start_and_stop_probes(tmp_path: Path) -> None:
     async def go() -> None:
         async with Upstream() as upstream, Upstream() as other:
