@@ -156,6 +156,7 @@ def test_a_server_keeps_a_ledger_in_the_folder_for_state(write_config: WriteConf
     assert f"the ledger is {file}" in server.stderr
     off = write_config(settings(ledger={"enabled": False}))
     with Server(off, environ={"XDG_STATE_HOME": str(tmp_path / "off")}) as server:
+        server.assert_healthy()
         assert server.stop() == 0
     assert not (tmp_path / "off").exists()
 
