@@ -9,11 +9,10 @@ import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
-from .options import duration, format_option
+from .options import address, duration, format_option
 from .terminal import Problem, emit, paint, report_problem, wants_color
 
 if TYPE_CHECKING:
@@ -32,25 +31,12 @@ def _fingerprint(ctx: click.Context, parameter: click.Parameter, value: str | No
     return value
 
 
-def _address(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # an unclosed bracket, a port out of range
-        good = False
-    if not good:
-        raise click.BadParameter(
-            f'"{value}" is not a server\'s address; write for example http://127.0.0.1:8080', ctx, parameter
-        )
-    return value
-
-
 @click.command()
 @click.option(
     "--url",
     default="http://127.0.0.1:8080",
     show_default=True,
-    callback=_address,
+    callback=address,
     metavar="URL",
     help="The server's address.",
 )
