@@ -46,7 +46,7 @@ from .planner_strategies import (
     stormy,
     trees,
     walk,
-)
+)  # fmt: skip
 
 caps = st.integers(1, 8)
 
