@@ -7,21 +7,20 @@ import asyncio
 import datetime
 import shlex
 import sys
-import time
 from typing import Any
 
 import uvloop
 
 from benchmarks import machine
 from benchmarks.chaos import report
-from benchmarks.chaos.scenario import play
-from benchmarks.chaos.scenarios import SCENARIOS, named
+from benchmarks.chaos.scenario import Scenario, play
+from benchmarks.chaos.scenarios import HEATS, heats
 from benchmarks.environments import HERE, ROOT, WORK
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """The command line; ends the program with status 2 where it cannot be understood."""
-    names = [scenario.name for scenario in SCENARIOS]
+    names = [scenario.name for together in HEATS for scenario in together]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
     parser.add_argument("--short", action="store_true", help="shorter scenarios, for a first look")
     parser.add_argument("--only", default="", metavar="NAME,...", help=f"some of: {', '.join(names)}")
@@ -36,14 +35,16 @@ def options(arguments: list[str]) -> argparse.Namespace:
 async def run(chosen: argparse.Namespace) -> dict[str, Any]:
     """Plays what was chosen, and returns everything that the report needs."""
     played: list[dict[str, Any]] = []
-    for scenario in named(chosen.names):
-        began = time.monotonic()
-        length = scenario.short if chosen.short else scenario.seconds
-        results = await play(scenario, length, WORK / "chaos")
-        told = report.told(scenario, results)
-        played.append(told)
-        print(f"{scenario.name} ({time.monotonic() - began:.0f} s): {scenario.says}", flush=True)
-        print("\n".join(report.terminal(told)), flush=True)
+    for together in heats(chosen.names):
+        start = asyncio.Barrier(len(together))
+
+        async def one(scenario: Scenario, start: asyncio.Barrier) -> dict[str, Any]:
+            length = scenario.short if chosen.short else scenario.seconds
+            told = report.told(scenario, await play(scenario, length, WORK / "chaos", start))
+            print("\n".join([f"{scenario.name}: {scenario.says}", *report.terminal(told)]), flush=True)
+            return told
+
+        played += await asyncio.gather(*(one(scenario, start) for scenario in together))
     return {
         "command": shlex.join(["python", "-m", "benchmarks.chaos", *sys.argv[1:]]) if sys.argv[1:] else "make chaos",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -61,6 +61,11 @@ class Record:
         return self.end - self.due
 
 
+def new_record(load: Load, due: float) -> Record:
+    """The record of a request that is to start then, with a token that no other request has."""
+    return Record(f"tok-{next(_numbers):08d}", load.name, due)
+
+
 @dataclass
 class Client:
     """A client of one server that keeps its connections."""
@@ -75,9 +80,9 @@ class Client:
         due = begun + load.begin
         while due < end:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            record = Record(f"tok-{next(_numbers):08d}", load.name, due)
+            record = new_record(load, due)
             records.append(record)
-            task = asyncio.create_task(self._bounded(load, record))
+            task = asyncio.create_task(self.ask(load, record))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             due += 1 / load.rate
@@ -89,7 +94,8 @@ class Client:
         for _, writer in self.idle:
             writer.transport.abort()
 
-    async def _bounded(self, load: Load, record: Record) -> None:
+    async def ask(self, load: Load, record: Record) -> None:
+        """Makes one request; the record then says what came of it. Raises nothing."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._ask(load, record)

@@ -42,7 +42,11 @@ def told(scenario: Scenario, results: Mapping[str, Result]) -> dict[str, Any]:
         for variant, result in results.items():
             if not result.unavailable:
                 rows.append(
-                    {"load": load.name, "variant": variant, **asdict(result.figures(load.name, scenario.settled))}
+                    {
+                        "load": load.name,
+                        "variant": variant,
+                        **asdict(result.figures(load.name, scenario.settled, scenario.until(result.seconds))),
+                    }
                 )
     whole = results["all"]
     if whole.unavailable:

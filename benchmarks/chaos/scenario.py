@@ -21,7 +21,7 @@ TIMEOUTS = {"connect": "1s", "first_token": "2s", "idle": "2s", "attempt": "2s",
 #: What each variant leaves out, as a change of the policy that holds for everything.
 VARIANTS: dict[str, dict[str, Any]] = {
     "all": {},
-    "no breaker": {"breaker": {"min_requests": 1_000_000}},
+    "no breaker": {"breaker": {"min_requests": 1_000_000, "consecutive": 1_000_000}},
     "no retry": {"retry": {"per_target": 1, "budget": "0%"}},
 }
 
@@ -41,7 +41,8 @@ class Scenario:
     """A script as data.
 
     ``timeline`` holds (second, target, behaviour) in order. ``route`` gives the documents of routes and more for a
-    variant; providers and the policy come by themselves. ``settled`` is the second from which the figures count.
+    variant; providers and the policy come by themselves. The table's figures count
+    from second ``settled`` to ``until`` of the scenario's length.
     ``addresses`` replaces the base URL of a target, with its port for ``{}``; ``providers`` changes their documents.
     """
 
@@ -56,6 +57,7 @@ class Scenario:
     variants: tuple[str, ...] = ("all",)
     timeline: Callable[[float], list[tuple[float, str, Behaviour]]] = lambda seconds: []
     settled: float = 0.0
+    until: Callable[[float], float] = lambda seconds: seconds
     addresses: Mapping[str, str] = field(default_factory=dict)
     providers: Callable[[str], Mapping[str, Document]] = lambda variant: {}
     policy: Mapping[str, Any] = field(default_factory=dict)
@@ -90,8 +92,11 @@ def route(name: str, step: object) -> Document:
     return {"version": 1, "kind": "route", "name": name, "step": {"fallback": step} if isinstance(step, list) else step}
 
 
-async def play(scenario: Scenario, seconds: float, folder: Path) -> dict[str, Result]:
-    """Plays all variants at the same time, so that a disturbance of the machine meets them all."""
+async def play(scenario: Scenario, seconds: float, folder: Path, start: asyncio.Barrier) -> dict[str, Result]:
+    """Plays all variants at the same time, so that a disturbance of the machine meets them all.
+
+    ``start`` is passed when all servers are there.
+    """
     async with Upstream(folder) as upstream:
         with ExitStack() as stack:
             stages: dict[str, tuple[Server, dict[str, Target]]] = {}
@@ -113,6 +118,7 @@ async def play(scenario: Scenario, seconds: float, folder: Path) -> dict[str, Re
                     del stages[variant]
                 elif problem is not None:
                     raise problem
+            await start.wait()
             begun = time.monotonic() + 0.2
             played = [_variant(scenario, seconds, begun, *stage) for stage in stages.values()]
             results.update(zip(stages, await asyncio.gather(*played), strict=True))

@@ -71,7 +71,10 @@ class Call:
 
 @dataclass
 class Target:
-    """A virtual target: a port of its own, a behaviour, and the calls that it has seen."""
+    """A virtual target: a port of its own, a behaviour, and the calls that it has seen.
+
+    ``count`` is their number, ``calls`` remembers each unless ``remembers`` is False.
+    """
 
     name: str
     behaviour: Behaviour
@@ -79,6 +82,8 @@ class Target:
     tls: ssl.SSLContext | None = None
     port: int = 0
     calls: list[Call] = field(default_factory=list)
+    count: int = 0
+    remembers: bool = True
     connections: set[_Connection] = field(default_factory=set)
     _server: asyncio.Server | None = None
     _placeholder: socket.socket | None = None
@@ -187,7 +192,9 @@ class _Connection(asyncio.Protocol):
         behaviour, dice = self._target.behaviour, self._target.dice
         fate = behaviour.fate(token, dice)
         self._call = Call(time.monotonic(), token, fate.name)
-        self._target.calls.append(self._call)
+        self._target.count += 1
+        if self._target.remembers:
+            self._target.calls.append(self._call)
         parts = fate.parts(Asked(token, stream, behaviour.gap))
         self._later(behaviour.pause(dice), parts)
 

@@ -1,7 +1,8 @@
 """Values that travel between a client, the engine and an upstream."""
 
 from .call import Call
-from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Outcome, OutcomeClass, Rule
+from .mirrored import Answered, Mirrored
+from .outcome import ATTEMPT_CLASSES, FAIL_OVER, RULES, Attempt, Effect, Outcome, OutcomeClass, Rule
 from .shape import Shape
 from .trace import Trace, Tracing
 from .usage import Usage
@@ -11,9 +12,12 @@ __all__ = [
     "ATTEMPT_CLASSES",
     "FAIL_OVER",
     "RULES",
+    "Answered",
     "Attempt",
     "Call",
+    "Effect",
     "Header",
+    "Mirrored",
     "Outcome",
     "OutcomeClass",
     "Rule",

@@ -37,6 +37,20 @@ class OutcomeClass(StrEnum):
     REJECTED = "rejected"
 
 
+class Effect(StrEnum):
+    """What an attempt's outcome says of the target, and of whom else."""
+
+    SUCCESS = "success"
+    FAILURE = "counts"
+    """It counts among the failures that open the target's breaker."""
+    HOLD = "holds"
+    """The target wants to be left alone until a time that it says."""
+    TARGET = "opens the target"
+    CREDENTIAL = "opens the credential"
+    QUOTA = "opens the credential, long"
+    NEUTRAL = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What follows from an outcome class: one row of the outcome table, with no default anywhere."""
@@ -51,34 +65,37 @@ class Rule:
     """Whether the upstream's own message may reach the client."""
     terminal: bool
     """Whether the client's SDK is told not to retry (``x-should-retry: false``)."""
+    breaker: Effect
+    """What live state makes of an attempt that ended so."""
 
 
 _INVALID = "invalid_request_error"
 _UP = "upstream_error"
 _C = OutcomeClass
+_E = Effect
 
 #: Every class has a row; a test walks the enum.
 RULES = MappingProxyType(
     {
-        _C.SERVED: Rule(200, "", "", False, False, False, False),
-        _C.INVALID_REQUEST: Rule(400, _INVALID, "invalid_request", False, False, True, True),
-        _C.CONTEXT_EXCEEDED: Rule(400, _INVALID, "context_length_exceeded", False, True, True, True),
-        _C.CONTENT_REFUSED: Rule(400, _INVALID, "content_filter", False, False, True, True),
-        _C.UNAUTHORIZED: Rule(502, _UP, "unauthorized", False, True, False, True),
-        _C.QUOTA_EXHAUSTED: Rule(502, _UP, "quota_exhausted", False, True, False, True),
-        _C.MODEL_GONE: Rule(502, _UP, "model_gone", False, True, False, True),
-        _C.RATE_LIMITED: Rule(429, "rate_limit_error", "rate_limited", False, True, False, False),
-        _C.OVERLOADED: Rule(503, _UP, "overloaded", True, True, False, False),
-        _C.SERVER_ERROR: Rule(502, _UP, "server_error", True, True, False, False),
-        _C.CONNECTION: Rule(502, _UP, "connection", True, True, False, False),
-        _C.TIMEOUT: Rule(504, _UP, "timeout", False, True, False, False),
-        _C.GARBLED: Rule(502, _UP, "garbled", False, True, False, False),
-        _C.DEADLINE: Rule(504, _UP, "deadline", False, False, False, True),
-        _C.CANCELLED: Rule(499, _UP, "cancelled", False, False, False, True),
-        _C.UNROUTABLE: Rule(404, _INVALID, "model_not_found", False, False, True, True),
-        _C.OVER_BUDGET: Rule(429, "insufficient_quota", "over_budget", False, False, True, True),
-        _C.OVER_LIMIT: Rule(429, "insufficient_quota", "over_limit", False, False, True, False),
-        _C.REJECTED: Rule(403, "policy_error", "rejected", False, False, True, True),
+        _C.SERVED: Rule(200, "", "", False, False, False, False, _E.SUCCESS),
+        _C.INVALID_REQUEST: Rule(400, _INVALID, "invalid_request", False, False, True, True, _E.NEUTRAL),
+        _C.CONTEXT_EXCEEDED: Rule(400, _INVALID, "context_length_exceeded", False, True, True, True, _E.NEUTRAL),
+        _C.CONTENT_REFUSED: Rule(400, _INVALID, "content_filter", False, False, True, True, _E.NEUTRAL),
+        _C.UNAUTHORIZED: Rule(502, _UP, "unauthorized", False, True, False, True, _E.CREDENTIAL),
+        _C.QUOTA_EXHAUSTED: Rule(502, _UP, "quota_exhausted", False, True, False, True, _E.QUOTA),
+        _C.MODEL_GONE: Rule(502, _UP, "model_gone", False, True, False, True, _E.TARGET),
+        _C.RATE_LIMITED: Rule(429, "rate_limit_error", "rate_limited", False, True, False, False, _E.HOLD),
+        _C.OVERLOADED: Rule(503, _UP, "overloaded", True, True, False, False, _E.FAILURE),
+        _C.SERVER_ERROR: Rule(502, _UP, "server_error", True, True, False, False, _E.FAILURE),
+        _C.CONNECTION: Rule(502, _UP, "connection", True, True, False, False, _E.FAILURE),
+        _C.TIMEOUT: Rule(504, _UP, "timeout", False, True, False, False, _E.FAILURE),
+        _C.GARBLED: Rule(502, _UP, "garbled", False, True, False, False, _E.FAILURE),
+        _C.DEADLINE: Rule(504, _UP, "deadline", False, False, False, True, _E.NEUTRAL),
+        _C.CANCELLED: Rule(499, _UP, "cancelled", False, False, False, True, _E.NEUTRAL),
+        _C.UNROUTABLE: Rule(404, _INVALID, "model_not_found", False, False, True, True, _E.NEUTRAL),
+        _C.OVER_BUDGET: Rule(429, "insufficient_quota", "over_budget", False, False, True, True, _E.NEUTRAL),
+        _C.OVER_LIMIT: Rule(429, "insufficient_quota", "over_limit", False, False, True, False, _E.NEUTRAL),
+        _C.REJECTED: Rule(403, "policy_error", "rejected", False, False, True, True, _E.NEUTRAL),
     }
 )
 
@@ -109,7 +126,8 @@ class Attempt(msgspec.Struct, frozen=True):
     """One wire request to one target: what happened, with no content of the request or the reply.
 
     ``started`` is seconds after the request's start; ``duration`` and ``first_token`` are seconds after the attempt's
-    own start (``first_token`` of streams only, ``None`` before any output). ``detail`` is for the operator.
+    own start (``first_token`` of streams only, ``None`` before any output). ``detail`` is for the operator. ``hedged``
+    is an attempt that was made beside another one, not after it.
     """
 
     target: str
@@ -121,6 +139,8 @@ class Attempt(msgspec.Struct, frozen=True):
     retry_after: float | None = None
     detail: str = ""
     usage: Usage | None = None
+    hedged: bool = False
+    """Whether it was begun beside another attempt, which was slow."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 from engine.exchange import Call
 from engine.planner import Request
 
+from .beginning import Beginning
 from .intake import SURFACES
 
 #: Tokens that one image counts for, whatever its bytes.
@@ -113,6 +114,7 @@ def request_of(call: Call) -> Request:
         kind=call.kind,
         front=call.front,
         conversation=conversation,
+        prompt_of=None if call.body is None else Beginning(call.body),
     )
 
 

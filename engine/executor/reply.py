@@ -63,7 +63,7 @@ _GENERIC: Mapping[OutcomeClass, str] = {
     OutcomeClass.QUOTA_EXHAUSTED: "The gateway's account at the upstream provider is out of credit or quota.",
     OutcomeClass.MODEL_GONE: "The upstream provider no longer offers the model of this route.",
     OutcomeClass.RATE_LIMITED: "Every target of this route is rate limited; try again later.",
-    OutcomeClass.OVERLOADED: "The upstream provider is overloaded.",
+    OutcomeClass.OVERLOADED: "The upstream providers of this route are overloaded or failing; try again later.",
     OutcomeClass.SERVER_ERROR: "The upstream provider failed.",
     OutcomeClass.CONNECTION: "The upstream provider could not be reached, or the connection to it broke.",
     OutcomeClass.TIMEOUT: "The upstream provider did not answer in time.",

@@ -1,21 +1,22 @@
 """The immutable routing graph."""
 
+from .beside import Hedge, Mirror
 from .conditions import All, Any_, Condition, Not, Test, attributes, describe, evaluate
 from .diff import Change, diff
 from .fingerprint import Digester, canonical, digest, digest_nodes, whole
 from .globs import matches
 from .graph import Graph
 from .index import RouteIndex
+from .limits import Limit, LimitIndex, Rate
 from .nodes import (
     Auth,
     Balance,
     Breaker,
     Fallback,
-    Issuer,
     Key,
-    Otlp,
     Params,
     Price,
+    Probe,
     Provider,
     Quirks,
     Reject,
@@ -23,9 +24,7 @@ from .nodes import (
     Route,
     RouteStep,
     SecretRef,
-    Settings,
     Split,
-    StateStore,
     Step,
     Switch,
     Target,
@@ -35,6 +34,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
+from .settings import Issuer, Otlp, Readiness, Settings, StateStore
 
 __all__ = [
     "All",
@@ -47,14 +47,21 @@ __all__ = [
     "Digester",
     "Fallback",
     "Graph",
+    "Hedge",
     "Issuer",
     "Key",
+    "Limit",
+    "LimitIndex",
+    "Mirror",
     "Not",
     "Otlp",
     "Params",
     "Price",
+    "Probe",
     "Provider",
     "Quirks",
+    "Rate",
+    "Readiness",
     "Reject",
     "Retry",
     "Route",

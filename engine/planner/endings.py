@@ -6,6 +6,7 @@ from engine.diagnostics import did_you_mean
 from engine.exchange import RULES, OutcomeClass
 from engine.graph import Graph, Route
 
+from .closing import Passed
 from .model import Plan, Request, Skip
 
 #: How much of an unknown model's name a message repeats: it comes from the client, and may be as long as a book.
@@ -42,6 +43,37 @@ def unroutable(graph: Graph, request: Request) -> Plan:
         message += " A route of that name exists, but its match.model names others."
     rule = RULES[OutcomeClass.UNROUTABLE]
     return stopped(graph, request, None, OutcomeClass.UNROUTABLE, status=rule.status, code=rule.code, message=message)
+
+
+def everybody_closed(
+    graph: Graph,
+    request: Request,
+    route: Route,
+    skips: tuple[Skip, ...],
+    passed: Passed,
+    variants: tuple[tuple[str, str], ...],
+    now: float,
+) -> Plan:
+    """Every target that could serve the request is left alone for now, and none may be tried in spite of it."""
+    reasons = {closure.reason for _, _, closure in passed}
+    retry_after: float | None = max(0.0, min(closure.until for _, _, closure in passed) - now)
+    if reasons <= {"held", "limit"}:
+        stop = OutcomeClass.RATE_LIMITED
+    elif reasons == {"credential"}:
+        stop, retry_after = OutcomeClass.UNAUTHORIZED, None
+    else:
+        stop = OutcomeClass.OVERLOADED
+    why = "; ".join(f"{step.target.id} ({closure.reason}: {closure.detail})" for _, step, closure in passed)
+    return Plan(
+        route=route,
+        skips=skips,
+        variants=variants,
+        stop=stop,
+        message=f"Every target of route {route.name!r} is left alone for now: {why}.",
+        request_id=request.request_id,
+        fingerprint=graph.fingerprint,
+        retry_after=retry_after,
+    )
 
 
 def nobody(

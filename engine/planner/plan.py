@@ -6,12 +6,18 @@ with a reason; where a ``fallback`` has more steps to try, its candidates get an
 
 from __future__ import annotations
 
-from engine.dialects import lacks
+from itertools import pairwise
+
+from msgspec.structs import replace
+
+from engine.dialects import COUNT_TOKENS, lacks
 from engine.exchange import FAIL_OVER, OutcomeClass
 from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Hedge,
+    Mirror,
     Provider,
     Reject,
     Route,
@@ -24,10 +30,13 @@ from engine.graph import (
     matches,
 )
 
-from .balance import ordered, text
-from .endings import nobody, stopped, unroutable
-from .hashing import score
-from .model import Candidate, Exit, Plan, Request, Skip, View
+from .balance import ordered
+from .closing import admit, passed_over, start_of
+from .endings import everybody_closed, nobody, stopped, unroutable
+from .hashing import uniform
+from .limits import limited
+from .model import Beside, Candidate, Exit, Order, Plan, Request, Skip, View
+from .splits import assign
 from .tree import targets_of
 
 
@@ -43,34 +52,33 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
         message = f"This key may not use route {route.name!r}; ask for a key that names it under routes."
         stop = OutcomeClass.REJECTED
         return stopped(graph, request, route, stop, status=403, code="route_forbidden", message=message)
-    walk = _Walk(request, view)
+    walk = _Walk(request, view, now)
     walk.step(route.step)
+    start, passed = start_of(walk.candidates, now) if walk.closed else (0, [])
+    if start is None:
+        return everybody_closed(graph, request, route, walk.all_skips(None), passed, tuple(walk.variants), now)
     if request.no_fallback and len(walk.candidates) > 1:
-        walk.forbid_failover()
-    skips = walk.remaining_skips()
-    first = walk.candidates[0].step if walk.candidates else None
-    if isinstance(first, TargetStep):
-        return Plan(
-            route=route,
-            candidates=tuple(walk.candidates),
-            skips=skips,
-            variants=tuple(walk.variants),
-            request_id=request.request_id,
-            fingerprint=graph.fingerprint,
-        )
-    if first is not None:
-        return Plan(
-            route=route,
-            candidates=tuple(walk.candidates),
-            skips=skips,
-            variants=tuple(walk.variants),
-            stop=OutcomeClass.REJECTED,
-            status=first.status,
-            message=first.message,
-            request_id=request.request_id,
-            fingerprint=graph.fingerprint,
-        )
-    return nobody(graph, request, route, skips, tuple(walk.variants))
+        walk.forbid_failover(start)
+        start = 0
+    skips = walk.all_skips(start)
+    first = walk.candidates[start].step if walk.candidates else None
+    if first is None:
+        return nobody(graph, request, route, skips, tuple(walk.variants))
+    rejects = isinstance(first, Reject)
+    made = Plan(
+        route=route,
+        candidates=tuple(walk.candidates),
+        skips=skips,
+        variants=tuple(walk.variants),
+        orders=tuple(walk.orders),
+        stop=OutcomeClass.REJECTED if rejects else None,
+        status=first.status if isinstance(first, Reject) else None,
+        message=first.message if isinstance(first, Reject) else "",
+        request_id=request.request_id,
+        fingerprint=graph.fingerprint,
+        start=start,
+    )
+    return limited(made, graph, request, view) if graph.limits and not rejects else made
 
 
 def find_route(graph: Graph, request: Request) -> Route | None:
@@ -84,11 +92,15 @@ def find_route(graph: Graph, request: Request) -> Route | None:
 class _Walk:
     """One depth-first walk of a step tree, collecting candidates, skips and assignments."""
 
-    __slots__ = ("candidates", "request", "skips", "variants", "view")
+    __slots__ = ("candidates", "closed", "moment", "orders", "request", "skips", "variants", "view")
 
-    def __init__(self, request: Request, view: View) -> None:
+    def __init__(self, request: Request, view: View, moment: float = 0.0) -> None:
         self.request = request
         self.view = view
+        self.moment = moment
+        self.closed = False
+        """Whether any candidate is to be passed over."""
+        self.orders: list[Order] = []
         self.candidates: list[Candidate] = []
         self.skips: list[Skip] = []
         self.variants: list[tuple[str, str]] = []
@@ -97,14 +109,25 @@ class _Walk:
         """Append what ``step`` contributes."""
         if isinstance(step, TargetStep):
             skip = unfit(step, self.request, self.view)
-            if skip is None:
+            if skip is not None:
+                self.skips.append(skip)
+            elif (closure := self.view.closed(step, self.moment)) is None:
                 self.candidates.append(Candidate(step))
             else:
-                self.skips.append(skip)
+                self.closed = True
+                self.candidates.append(Candidate(step, closure=closure))
         elif isinstance(step, Fallback):
             self._sequence(step.steps, step.on)
         elif isinstance(step, Balance):
-            self._sequence(ordered(step, self.request, self.view), FAIL_OVER)
+            order = ordered(step, self.request, self.view, self.moment, self.usable)
+            self.orders.append(order)
+            bounds = self._sequence([member.step for member in order.members], FAIL_OVER)
+            if self.closed:
+                admit(self.candidates, bounds, len(step.members))
+        elif isinstance(step, Hedge):
+            self._hedge(step)
+        elif isinstance(step, Mirror):
+            self._mirror(step)
         elif isinstance(step, Split):
             self._split(step)
         elif isinstance(step, Switch):
@@ -114,8 +137,11 @@ class _Walk:
         else:
             self.candidates.append(Candidate(step))
 
-    def _sequence(self, steps: tuple[Step, ...] | list[Step], on: frozenset[OutcomeClass]) -> None:
-        """Several steps in order; the candidates of all but the last get an exit to the next step's first candidate."""
+    def _sequence(self, steps: tuple[Step, ...] | list[Step], on: frozenset[OutcomeClass]) -> list[tuple[int, int]]:
+        """Several steps in order; the candidates of all but the last get an exit to the next step's first candidate.
+
+        The answer is where each step's candidates begin and end, without the steps that have none.
+        """
         candidates = self.candidates
         bounds: list[tuple[int, int]] = []
         for at, step in enumerate(steps):
@@ -123,7 +149,7 @@ class _Walk:
             self.step(step)
             if len(candidates) > start:
                 bounds.append((start, len(candidates)))
-                if self._closed(start, on):
+                if self._ends(start, on):
                     for later in steps[at + 1 :]:
                         self._skip_all(later, "rejected", "it stands behind a reject step")
                     break
@@ -131,9 +157,40 @@ class _Walk:
             way = Exit(on, end)
             for i in range(start, end):
                 candidate = candidates[i]
-                candidates[i] = Candidate(candidate.step, (*candidate.exits, way))
+                candidates[i] = replace(candidate, exits=(*candidate.exits, way))
+        return bounds
 
-    def _closed(self, start: int, on: frozenset[OutcomeClass]) -> bool:
+    def _hedge(self, hedge: Hedge) -> None:
+        """A fallback whose steps are also started beside each other; of hedges in each other the innermost counts."""
+        bounds = self._sequence(hedge.steps, FAIL_OVER)
+        if self.request.tools and not hedge.tools:
+            return
+        candidates = self.candidates
+        for (start, end), (to, _) in pairwise(bounds):
+            if isinstance(candidates[to].step, TargetStep):
+                beside = Beside(to, bounds[-1][1], hedge.delay, hedge.extra, hedge.path)
+                for i in range(start, end):
+                    if candidates[i].hedge is None:
+                        candidates[i] = replace(candidates[i], hedge=beside)
+
+    def _mirror(self, mirror: Mirror) -> None:
+        candidates, to = self.candidates, mirror.to
+        start = len(candidates)
+        self.step(mirror.step)
+        skip = not_copied(mirror, self.request, self.view)
+        private = to.target.provider.auth.scheme == "caller"
+        taken = False
+        for i in range(start, len(candidates)) if skip is None else ():
+            step = candidates[i].step
+            # The caller's own key goes to the provider that it was sent for, and to nobody else.
+            if isinstance(step, TargetStep) and (not private or step.target.provider is to.target.provider):
+                candidates[i] = replace(candidates[i], mirrors=(*candidates[i].mirrors, to))
+                taken = True
+        if not taken:
+            detail = "the caller's own key is for another provider" if private else "nothing that it copies can serve"
+            self.skips.append(skip or Skip(to.target.id, "not_mirrored", detail, to.path))
+
+    def _ends(self, start: int, on: frozenset[OutcomeClass]) -> bool:
         """Whether all that ``on`` names ends at a reject among the candidates from ``start``: none follows them."""
         candidates = self.candidates
         if not isinstance(candidates[-1].step, Reject):
@@ -165,24 +222,43 @@ class _Walk:
             else:
                 self._skip_all(step, "not_selected", detail)
 
+    def usable(self, step: TargetStep) -> bool:
+        """Whether this use of a target can serve the request, and is not to be passed over at this moment."""
+        return unfit(step, self.request, self.view) is None and self.view.closed(step, self.moment) is None
+
     def _skip_all(self, step: Step, reason: str, detail: str) -> None:
         for target in targets_of(step):
             self.skips.append(Skip(target.id, reason, detail, step.path))
 
-    def forbid_failover(self) -> None:
-        """Keep the first candidate only, as the client asked."""
-        for candidate in self.candidates[1:]:
-            if isinstance(candidate.step, TargetStep):
+    def forbid_failover(self, start: int) -> None:
+        """Keep the candidate to begin with only, as the client asked."""
+        for candidate in self.candidates:
+            step = candidate.step
+            if isinstance(step, TargetStep) and candidate is not self.candidates[start]:
                 detail = "the client sent x-interlock-no-fallback"
-                self.skips.append(Skip(candidate.step.target.id, "no_fallback", detail, candidate.step.path))
-        self.candidates = [Candidate(self.candidates[0].step)]
+                closure = candidate.closure
+                for one in (step, *candidate.mirrors):
+                    if closure is not None and one is step:
+                        self.skips.append(passed_over(step, closure, self.moment))
+                    else:
+                        self.skips.append(Skip(one.target.id, "no_fallback", detail, one.path))
+        first = self.candidates[start]
+        self.candidates = [Candidate(first.step, mirrors=first.mirrors)]
 
-    def remaining_skips(self) -> tuple[Skip, ...]:
-        """The skips of targets that are not attempted in another place of the tree."""
-        if not self.skips:
-            return ()
-        tried = {c.step.target.id for c in self.candidates if isinstance(c.step, TargetStep)}
-        return tuple(s for s in self.skips if s.target not in tried)
+    def all_skips(self, start: int | None) -> tuple[Skip, ...]:
+        """The skips of targets that are not attempted in another place of the tree; ``start``: nobody is attempted."""
+        tried = set()
+        skips = self.skips
+        for position, candidate in enumerate(self.candidates if self.closed or skips else ()):
+            step = candidate.step
+            if not isinstance(step, TargetStep):
+                continue
+            if candidate.closure is not None and position != start:
+                skips.append(passed_over(step, candidate.closure, self.moment))
+            elif start is not None and position >= start:
+                tried.add(step.target.id)
+                tried.update(to.target.id for to in candidate.mirrors)
+        return tuple(s for s in skips if s.target not in tried)
 
 
 def unfit(step: TargetStep, request: Request, view: View) -> Skip | None:
@@ -208,24 +284,21 @@ def unfit(step: TargetStep, request: Request, view: View) -> Skip | None:
     return None
 
 
+def not_copied(mirror: Mirror, request: Request, view: View) -> Skip | None:
+    """Why no copy of this request is sent to the mirror's target, or ``None`` if one is. Copies are never streamed."""
+    to = mirror.to
+    if request.kind == COUNT_TOKENS:
+        return Skip(to.target.id, "not_mirrored", "nothing is answered that could be compared", to.path)
+    if request.tools and not mirror.tools:
+        return Skip(
+            to.target.id, "not_mirrored", "the request has tools, and the mirror does not say `tools: true`", to.path
+        )
+    if uniform("mirror", request.request_id, to.target.id) >= mirror.share:
+        return Skip(to.target.id, "not_mirrored", f"it gets a copy of {mirror.share:.4g} of the requests", to.path)
+    return unfit(to, replace(request, needs=request.needs - {"stream"}), view)
+
+
 def _lacking(provider: Provider) -> str:
     if provider.transport == "process":
         return f"the program {provider.command[0]!r} of provider {provider.name!r} is not installed"
     return f"the secret of provider {provider.name!r} is not set"
-
-
-def assign(split: Split, request: Request) -> str:
-    """The variant for this request: its pin, else weighted rendezvous over (split name, key value).
-
-    Sticky across reloads and machines, and independent of the order of variants. Without a key value the request's id
-    decides.
-    """
-    value = request.get(split.key) if split.key else None
-    if value is not None:
-        value = text(value)
-        pinned = split.pins.get(value)
-        if pinned is not None:
-            return pinned
-    seed = f"key {value}" if value is not None else f"id {request.request_id}"
-    best = max(split.variants, key=lambda v: (score(float(v.weight), "split", split.name, seed, v.name), v.name))
-    return best.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.graph import Balance, Fallback, RouteStep, Split, Step, Switch, Target, TargetStep
+from engine.graph import Balance, Fallback, Hedge, Mirror, RouteStep, Split, Step, Switch, Target, TargetStep
 
 
 def targets_of(step: Step) -> tuple[Target, ...]:
@@ -17,9 +17,11 @@ def targets_of(step: Step) -> tuple[Target, ...]:
 
 
 def children(step: Step) -> tuple[Step, ...]:
-    """The direct sub-steps of ``step``."""
-    if isinstance(step, Fallback):
+    """The direct sub-steps of ``step``; of a mirror also the target that its copies go to."""
+    if isinstance(step, Fallback | Hedge):
         return step.steps
+    if isinstance(step, Mirror):
+        return (step.step, step.to)
     if isinstance(step, Split):
         return tuple(variant.step for variant in step.variants)
     if isinstance(step, Balance):

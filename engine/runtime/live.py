@@ -27,9 +27,12 @@ class Live:
     Belongs to one event loop.
     """
 
-    def __init__(self, prepare: Prepare, retain: Callable[[Graph], None]) -> None:
+    def __init__(
+        self, prepare: Prepare, retain: Callable[[Snapshot], None], let_go: Callable[[Snapshot], None]
+    ) -> None:
         self._prepare = prepare
         self._retain = retain
+        self._forget = let_go
         self._current: Snapshot | None = None
         self._held: set[Snapshot] = set()
         self._releases: set[asyncio.Task[None]] = set()
@@ -50,6 +53,14 @@ class Live:
     @property
     def under_way(self) -> int:
         """Requests that hold a snapshot, the current one or one before it."""
+        return sum(snapshot.pins for snapshot in self._held)
+
+    @property
+    def pins(self) -> int:
+        """How many requests are under way, on whatever snapshot."""
+        current = self._current
+        if current is not None and len(self._held) == 1:  # nearly always
+            return current.pins
         return sum(snapshot.pins for snapshot in self._held)
 
     def pin(self) -> Pin:
@@ -74,9 +85,9 @@ class Live:
         )
         self._held.add(snapshot)
         old, self._current = self._current, snapshot
+        self._retain(snapshot)
         if old is not None:
             old.retire()
-        self._retain(graph)
         self._announce()
 
     async def wait_for(self, fingerprint: str, timeout: float | None) -> bool:  # noqa: ASYNC109 (reads as a question)
@@ -107,6 +118,7 @@ class Live:
 
     def _release(self, snapshot: Snapshot) -> None:
         self._held.discard(snapshot)
+        self._forget(snapshot)
         self._announce()
         task = asyncio.get_running_loop().create_task(self._let_go(snapshot), name="interlock-release")
         self._releases.add(task)

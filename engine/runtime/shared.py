@@ -41,6 +41,7 @@ class Shared:
         self._graph, self._settings = graph, graph.settings.state
         if self._settings.store == "redis":
             self.store = self._state.store = _make(self._settings, self._environ, self._fingerprint, self._tell)
+            self._state.conversations.elsewhere = self.store
             await self.store.start()
 
     def follow(self, graph: Graph) -> None:
@@ -52,6 +53,9 @@ class Shared:
             self._warned = settings
             _log.warning("settings: the new `state` counts from the next start on; until then the old one does")
         if self.store is not None:
+            # What was no concern of the graph before may be one of this.
+            for id_, closure in self.store.closures().items():
+                self._state.learn(id_, closure, time.time())
             self.store.beat()
 
     def status(self) -> dict[str, Any]:
@@ -68,6 +72,7 @@ class Shared:
 
     def _tell(self, id_: str, closure: Closure | None) -> None:
         """What another process has learnt."""
+        self._state.learn(id_, closure, time.time())
 
 
 def _make(

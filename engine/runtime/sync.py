@@ -45,6 +45,8 @@ class SyncEngine:
         environ: Mapping[str, str] | None = None,
         observers: Iterable[Observer] = (),
         transport: TransportFactory | None = None,
+        ledger: str | None = None,
+        probes: bool = True,
     ) -> Self:
         """As :meth:`Engine.open`; nothing is read and no thread runs before ``with``."""
         return cls(
@@ -56,6 +58,8 @@ class SyncEngine:
                 environ=environ,
                 observers=observers,
                 transport=transport,
+                ledger=ledger,
+                probes=probes,
             )
         )
 
@@ -151,6 +155,10 @@ class SyncEngine:
     def reload(self) -> tuple[Diagnostic, ...]:
         """As :meth:`Engine.reload`."""
         return self._run(self._engine.reload())
+
+    def metrics(self, accept: str | None = None) -> tuple[str, bytes]:
+        """As :meth:`Engine.metrics`."""
+        return self._run(self._engine.metrics(accept))
 
     def wait_for(self, fingerprint: str, timeout: float | None = None) -> bool:
         """As :meth:`Engine.wait_for`."""

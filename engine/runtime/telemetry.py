@@ -25,6 +25,7 @@ from engine.telemetry.workers import EVERY, Shared
 
 from .live import Live
 from .reloader import Reloader
+from .shared import Shared as SharedStore
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ _log = logging.getLogger("interlock.telemetry")
 class Telemetry:
     """Counts, and shows what was counted together with the state of the moment. Belongs to the engine's event loop."""
 
-    def __init__(self, state: State, live: Live, reloader: Reloader) -> None:
+    def __init__(self, state: State, live: Live, reloader: Reloader, store: SharedStore) -> None:
         self.meter = Meter(self._known)
         self._reloader = reloader
+        self._store = store
         self._state = state
         self._live = live
         self._lag = Lag()
@@ -132,7 +134,10 @@ class Telemetry:
     def facts(self) -> Facts:
         """What is known at this moment; parts of it go on changing."""
         live, meter, reloads = self._snapshot or self._live.current, self.meter, self._reloader
-        state, counts = self._state, reloads.counts
+        state, counts, now = self._state, reloads.counts, time.time()
+        exported, store = state.export(now), self._store.store
+        if store is not None:
+            exported["store"] = store.export()
         return Facts(
             _version(),
             os.getpid(),
@@ -152,7 +157,8 @@ class Telemetry:
             live.loaded_at.timestamp(),
             reloads.candidate is not None,
             reloads.on_last_good,
-            {},
+            now,
+            exported,
             gc.get_stats(),
             self._worker,
         )

@@ -73,13 +73,30 @@ Size = Annotated[
 ]
 
 
+class Queue(Model):
+    """Requests that wait because the limits of the only providers that could serve them are used up."""
+
+    length: Opt[Annotated[int, Field(ge=0, le=1_000_000)]] = Field(
+        default=None, description="How many may wait for one provider; 1000 by default, 0 refuses at once."
+    )
+    wait: Opt[Duration] = Field(
+        default=None, description="How long each may wait, its own deadline apart; 60s by default."
+    )
+
+
 class RequestLimits(Model):
-    """Requests beyond these are refused before they are read."""
+    """Requests beyond these are refused at once."""
 
     body: Opt[Size] = Field(default=None, description="Largest body, as `20MB`, `512KB` or bytes; 20MB by default.")
     depth: Opt[Annotated[int, Field(ge=1, le=1000)]] = Field(
         default=None, description="Deepest nesting of JSON; 100 by default."
     )
+    in_flight: Opt[Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
+        default=None,
+        description="Model requests under way in one process beyond which others are refused with 503 and Retry-After; "
+        "by default as many as it has file handles for (two each, of what the system allows), at most 10,000.",
+    )
+    queue: Queue = Field(default=Queue(), description="Requests that wait for a provider's limits.")
 
 
 class Reload(Model):
@@ -188,11 +205,55 @@ class StateDoc(Model):
     )
 
 
-class LedgerStore(Model):
-    """Where requests and costs are recorded."""
+def _database(value: Any) -> str:
+    return "<url>" if isinstance(value, str) else "<secret>"
 
-    url: Opt[StoreUrl] = Field(
-        default=None, description="Address of the database; one with a password in it goes in a secret."
+
+#: A file of SQLite, or a database of PostgreSQL, without a password in it.
+_OPTION = r"(host|port|sslmode|sslrootcert|connect_timeout|application_name)=[^\x00-\x20\x7f@?#&]*"
+LEDGER_URL_PATTERN = (
+    r"^(sqlite:///[^\x00-\x20\x7f?#]+"
+    r"|postgresql(\+psycopg)?://([^\x00-\x20\x7f:@/?#]+@)?[^\x00-\x20\x7f@?#]+"
+    rf"(\?{_OPTION}(&{_OPTION})*)?)$"
+)
+LedgerUrl = Annotated[
+    Annotated[str, Field(pattern=LEDGER_URL_PATTERN, max_length=2000), Tag("<url>")]
+    | Annotated[Secret, Tag("<secret>")],
+    Discriminator(_database),
+]
+
+
+class LedgerStore(Model):
+    """Where is written what happened: checks of providers, changes by API, configurations that went live."""
+
+    url: Opt[LedgerUrl] = Field(
+        default=None,
+        description="The database: a file of SQLite (`sqlite:///path`) or PostgreSQL (extra `postgres`); an address "
+        "with a password in it goes in a secret. By default the server writes a file in the system's folder for "
+        "state, and an engine in your program writes nothing.",
+        examples=["sqlite:////var/lib/interlock/ledger.sqlite", "postgresql://db.internal/interlock"],
+    )
+    keep: PositiveDuration = Field(default="30d", description="How long checks of providers are kept.")
+    enabled: bool = Field(default=True, description="Whether anything is written.")
+
+
+class Readiness(Model):
+    """What `/readyz` says, and when."""
+
+    notice: Opt[Duration] = Field(
+        default=None,
+        description="How long `/readyz` says 503 after SIGTERM before new connections are refused; 0s by default.",
+    )
+    outage: Literal["ready", "not_ready"] = Field(
+        default="ready",
+        description="What it says while every provider that routes use fails its checks. `not_ready` needs `health` in "
+        "each of them.",
+    )
+    after: Opt[Duration] = Field(
+        default=None, description="With `not_ready`: how long that has to last first; 30s by default."
+    )
+    until: Opt[Duration] = Field(
+        default=None, description="With `not_ready`: how long one has to be back before it says ready; 10s by default."
     )
 
 
@@ -273,4 +334,5 @@ class SettingsDoc(Model):
     upstream: Upstream = Field(default=Upstream(), description="How providers are reached.")
     telemetry: Telemetry = Field(default=Telemetry(), description="What is told about requests.")
     state: StateDoc = Field(default=StateDoc(), description="Where live facts are kept.")
-    ledger: LedgerStore = Field(default=LedgerStore(), description="Where requests and costs are recorded.")
+    ledger: LedgerStore = Field(default=LedgerStore(), description="Where is written what happened.")
+    readiness: Readiness = Field(default=Readiness(), description="What `/readyz` says, and when.")

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RequestError
-from engine.exchange import Call
+from engine.exchange import RULES, Call, OutcomeClass
 from engine.executor.intake import SURFACES, BadRequestError, make_call, request_id
 from engine.executor.reply import Headers, Reply, StreamReply, error_reply, id_headers
 from engine.graph import Graph, Key
@@ -15,6 +15,7 @@ from engine.graph import Graph, Key
 from .access import ADMIN, RELAY, USE, Access, DeniedError, UnverifiedError
 from .asked import Asked
 from .management import ROUTES
+from .shedding import most_in_flight
 
 if TYPE_CHECKING:
     from engine.runtime import Engine
@@ -36,6 +37,7 @@ class Front:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._access = Access()
+        self._most = most_in_flight()
 
     @property
     def max_body(self) -> int:
@@ -60,12 +62,24 @@ class Front:
         endpoint = _MODEL_PATHS.get(path)
         if endpoint is None or method != "POST":
             return self._manage(graph, method, path, query, fields, body, id_)
+        most = graph.settings.in_flight or self._most
+        if self._engine.in_flight >= most:
+            return self._shed(graph, id_, most, SURFACES[endpoint].front)
         try:
             return self._engine.serve(self._call(graph, endpoint, body, fields, id_, arrived))
         except UnverifiedError as unverified:
             return self._verified(graph, unverified.token, endpoint, body, fields, id_, arrived)
         except (BadRequestError, DeniedError) as problem:
             return self._refused(graph, id_, problem, SURFACES[endpoint].front)
+
+    def _shed(self, graph: Graph, id_: str, most: int, speaks: str) -> Reply:
+        """The refusal of one request too many: nothing of it is read, nobody is asked who sent it."""
+        rule = RULES[OutcomeClass.OVERLOADED]
+        self._engine.telemetry.meter.refuse(rule.code)
+        message = f"The gateway has {most} requests under way, which is its limit (settings: limits.in_flight)."
+        error = {"message": message, "type": rule.type, "code": rule.code, "param": None}
+        headers = [*self.headers(graph, id_, speaks), (b"retry-after", b"1")]
+        return error_reply(rule.status, error, headers, terminal=False, speaks=speaks)
 
     async def _verified(
         self,

@@ -171,7 +171,7 @@ class Supervisor:
                 if slot.number == 1:
                     return
             row = 0 if loop.time() - began >= STEADY else row + 1
-            delay = 0.0 if row <= 1 else min(FIRST * 2 ** (row - 2), LONGEST)
+            delay = pause(row)
             when = f"in {delay:g} s" if delay else "now"
             _log.error("worker %d (pid %d) %s; another starts %s", slot.number, process.pid, _ended(status), when)
             if delay:
@@ -222,6 +222,11 @@ class Supervisor:
             slot.proved.set()
         asyncio.get_running_loop().remove_reader(reading)
         os.close(reading)
+
+
+def pause(row: int) -> float:
+    """Seconds before another worker starts, after so many in a row that did not live for long."""
+    return 0.0 if row <= 1 else min(FIRST * 2.0 ** min(row - 2, 16), LONGEST)
 
 
 def _ended(status: int) -> str:

@@ -1,14 +1,10 @@
-"""What became of the latest attempts at each provider: enough to say whether it works, from traffic alone."""
+"""What became of the latest attempts at each provider: enough to say whether it works."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.exchange import OutcomeClass
-
-_C = OutcomeClass
-#: Outcomes that say nothing about the provider's health: the request's own fault, or nobody's.
-NEUTRAL = frozenset({_C.INVALID_REQUEST, _C.CONTEXT_EXCEEDED, _C.CONTENT_REFUSED, _C.CANCELLED, _C.DEADLINE})
+from engine.exchange import RULES, Effect, OutcomeClass
 
 
 class Health(Struct):
@@ -28,10 +24,10 @@ class Health(Struct):
 
     def note(self, outcome: OutcomeClass, now: float) -> None:
         """An attempt ended so."""
-        if outcome is _C.SERVED:
+        if outcome is OutcomeClass.SERVED:
             self.served_at = now
             self.row = 0
-        elif outcome not in NEUTRAL:
+        elif RULES[outcome].breaker is not Effect.NEUTRAL:
             self.failed_at = now
             self.failure = outcome.value
             self.row += 1

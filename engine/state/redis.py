@@ -8,9 +8,11 @@ what it tells the store to be in flight once it is back.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Literal
 from zlib import crc32
@@ -20,7 +22,7 @@ from msgspec import Struct
 from .closure import Closure
 from .redis_company import Company, Peer
 from .redis_link import Command, Link
-from .redis_scripts import BEAT, HOLD, LEAVE, PUBLISH, RELEASE, SETTLE, TAKE
+from .redis_scripts import BEAT, HOLD, HOLDER, KEEP, LEAVE, PUBLISH, RELEASE, SETTLE, TAKE
 from .store import Claim, Grant, MemoryStore, Refusal
 
 _log = logging.getLogger("interlock.state")
@@ -90,11 +92,12 @@ class RedisStore:
         self._head = f"{{{prefix}}}:"
         company = self._company = Company(self._head, who, clock, tell)
         self._me = company.me
+        self._clock = clock
         self._timeout = timeout
         self._when_away = when_away
         self._server_time = server_time
         self._memory = MemoryStore()
-        self._refusals: dict[str, tuple[float, float]] = {}
+        self._refusals: dict[str, tuple[float, Refusal]] = {}
         self._doubtful: set[str] = set()
         self._keys: dict[tuple[str, float | None], tuple[str, str]] = {}
         self._beats: asyncio.Task[None] | None = None
@@ -111,6 +114,8 @@ class RedisStore:
                 "release": RELEASE,
                 "publish": PUBLISH,
                 "beat": BEAT,
+                "keep": KEEP,
+                "holder": HOLDER,
                 "leave": LEAVE,
             },
             timeout=timeout,
@@ -141,7 +146,7 @@ class RedisStore:
         """See :class:`Store`. To be awaited while the store is there, the answer itself while it is away."""
         for claim in claims:
             if claim.cost > claim.limit:
-                return Refusal(claim.key, math.inf)
+                return self._memory.peek((claim,), now) or Refusal(claim.key, math.inf)
         if not self.link.up:
             return self._alone(claims, now)
         keys = [self._company.processes[0]]
@@ -164,10 +169,12 @@ class RedisStore:
         refused = self._memory.peek(claims if self.link.up else self._shares(claims), now)
         for claim in claims:
             known = self._refusals.get(claim.key)
-            if known is not None and now < known[1]:
-                wait = known[0] - now
-                if refused is None or wait > refused.retry_after:
-                    refused = Refusal(claim.key, wait)
+            if known is None:
+                continue
+            age, refusal = now - known[0], known[1]
+            wait = refusal.retry_after - age
+            if 0 <= age < REMEMBERED and wait > 0 and (refused is None or wait > refused.retry_after):
+                refused = Refusal(claim.key, wait, refusal.left)
         return refused
 
     def settle(self, grant: Grant, costs: Mapping[str, int]) -> None:
@@ -204,6 +211,17 @@ class RedisStore:
         command = self._company.publish(id_, closure)
         if command is not None:
             self.link.submit(command)
+
+    def keep(self, conversation: str, target: str) -> None:
+        """See :class:`~engine.state.conversations.Elsewhere`. Kept for a day."""
+        self.link.submit(Command("keep", (self._conversation(conversation),), (target,)))
+
+    def holder(self, conversation: str) -> Awaitable[str | None]:
+        """See :class:`~engine.state.conversations.Elsewhere`."""
+        future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        answered = functools.partial(_unless_done, future)
+        self.link.submit(Command("holder", (self._conversation(conversation),), (), answered))
+        return future
 
     def closures(self) -> Mapping[str, Closure]:
         """See :class:`Store`."""
@@ -252,15 +270,16 @@ class RedisStore:
     def away_seconds(self) -> float:
         """Seconds that the store was away since the start."""
         since = self._away_since
-        return self.counters.away_seconds + (0.0 if since is None else self._loop_time() - since)
+        return self.counters.away_seconds + (0.0 if since is None else self._clock() - since)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
+    def _conversation(self, id_: str) -> str:
+        # Clients choose the id, of any length.
+        return f"{self._head}c:{blake2b(id_.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
     def _time(self, now: float) -> str:
         return "" if self._server_time else f"{now * 1_000_000:.0f}"
-
-    def _loop_time(self) -> float:
-        return asyncio.get_running_loop().time()
 
     def _keys_of(self, claim: Claim) -> tuple[str, str]:
         keys = self._keys.get((claim.key, claim.per))
@@ -299,13 +318,13 @@ class RedisStore:
                 future.set_result(grant)
             return
         self.counters.refused += 1
-        claim, wait = claims[answer[1] - 1], answer[2] / 1_000_000
+        refusal = Refusal(claims[answer[1] - 1].key, answer[2] / 1_000_000, answer[3])
         if len(self._refusals) >= ROOM:
-            self._refusals = {key: known for key, known in self._refusals.items() if now < known[1]}
+            self._refusals = {key: known for key, known in self._refusals.items() if now - known[0] < REMEMBERED}
         if len(self._refusals) < ROOM:
-            self._refusals[claim.key] = (now + wait, now + min(wait, REMEMBERED))
+            self._refusals[refusal.key] = (now, refusal)
         if not future.done():
-            future.set_result(Refusal(claim.key, wait))
+            future.set_result(refusal)
 
     def _alone(self, claims: tuple[Claim, ...], now: float) -> Grant | Refusal:
         """The decision without the store."""
@@ -332,7 +351,7 @@ class RedisStore:
         if reason:
             if self._away_since is None:
                 self.counters.aways += 1
-                self._away_since = self._loop_time()
+                self._away_since = self._clock()
                 self._refusals.clear()
             if reason != self.reason:
                 self.reason = reason
@@ -340,7 +359,7 @@ class RedisStore:
                 _log.error("the state store is away: %s; until it is back %s (state.when_away)", reason, words)
             return
         if self._away_since is not None:
-            lasted = self._loop_time() - self._away_since
+            lasted = self._clock() - self._away_since
             self.counters.away_seconds += lasted
             self._away_since = None
             _log.warning("the state store is back after %.1f s", lasted)
@@ -365,6 +384,11 @@ class RedisStore:
     def beat(self) -> None:
         """Say now what has changed of this process, instead of at the next beat."""
         self.link.submit(self._company.beat(self.link))
+
+
+def _unless_done(future: asyncio.Future[str | None], answer: str | None) -> None:
+    if not future.done():
+        future.set_result(answer)
 
 
 def _uncounted(claims: tuple[Claim, ...]) -> tuple[Claim, ...]:

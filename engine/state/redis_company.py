@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import DecodeError, Struct, ValidationError, convert, json
+from msgspec import DecodeError, Struct, ValidationError, convert, json, structs
 
 from .closure import Closure
 from .redis_link import Command, Link
@@ -71,7 +71,7 @@ class Company:
             self._closures.pop(id_, None)
         else:
             lasts = closure.until - self._clock()
-            what = json.encode({"reason": closure.reason, "detail": closure.detail}).decode()
+            what = json.encode(structs.replace(closure, until=0.0, tried=0.0)).decode()
         if lasts <= 0:
             return None
         return Command("publish", self._news, (self.me, id_, round(lasts * 1_000_000), what, ""))

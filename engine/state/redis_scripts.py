@@ -30,7 +30,7 @@ def _filled(script: str) -> str:
 #: KEYS: processes, then for each claim two of a window (order, sums) or one of concurrency (counts) twice.
 #: ARGV: process, clock or '', then for each claim limit, microseconds (0 is concurrency), cost.
 #: Returns {1, [bucket, left, microseconds until the first is freed]...}, or {0, number of the claim that has to wait
-#: longest, microseconds until it has room}.
+#: longest, microseconds until it has room, what its limit has left}.
 TAKE = _filled(
     _CLOCK
     + """
@@ -103,7 +103,9 @@ for i = 1, claims do
   end
   if need > longest and need > 0 then refused, longest = i, need end
 end
-if refused > 0 then return {0, refused, math.ceil(longest)} end
+if refused > 0 then
+  return {0, refused, math.ceil(longest), math.max(0, ARGV[3 * refused] - state[refused][1])}
+end
 local out = {1}
 for i = 1, claims do
   local limit, per, cost = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1]), tonumber(ARGV[3 * i + 2])
@@ -210,6 +212,12 @@ end
 return {known and 1 or 0, number, redis.call('HGETALL', KEYS[2]), news}
 """
 )
+
+#: KEYS: one conversation. ARGV: the target that keeps it.
+KEEP = "return redis.call('SET', KEYS[1], ARGV[1], 'PX', 86400000)"
+
+#: KEYS: one conversation. Returns the target that keeps it, or nothing.
+HOLDER = "return redis.call('GET', KEYS[1])"
 
 #: KEYS: processes, what they say. ARGV: process. It ends in order: its lease ends with it.
 LEAVE = """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Awaitable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -36,6 +36,8 @@ class Claim(Struct, frozen=True):
     limit: int
     per: float | None
     cost: int = 1
+    unit: Literal["requests", "tokens", "concurrency"] = "requests"
+    """What is counted: for people and headers; stores do not read it."""
 
 
 class Grant(Struct, eq=False):
@@ -57,11 +59,12 @@ class Grant(Struct, eq=False):
 class Refusal(Struct, frozen=True):
     """The claim that has to wait longest, and the seconds after which it has room if nothing else is granted.
 
-    Infinity where it asks for more than the whole limit.
+    Infinity where it asks for more than the whole limit. ``left`` is what its limit has left: less than it asks for.
     """
 
     key: str
     retry_after: float
+    left: int = 0
 
 
 class Store(Protocol):
@@ -91,6 +94,9 @@ class Store(Protocol):
 
     def closures(self) -> Mapping[str, Closure]:
         """What other processes have said is closed; some may be over."""
+
+    def export(self) -> dict[str, float]:
+        """How a store that processes share does, for metrics; nothing where there is none."""
 
 
 class Entry:
@@ -215,7 +221,8 @@ class MemoryStore:
             count = self._counts.get(claim.key)
             wait = _fresh(claim) if count is None else count.wait(claim, now)
             if wait and (refused is None or wait > refused.retry_after):
-                refused = Refusal(claim.key, wait)
+                used = 0 if count is None else count.used
+                refused = Refusal(claim.key, wait, max(0, claim.limit - used))
         return refused
 
     def settle(self, grant: Grant, costs: Mapping[str, int]) -> None:
@@ -249,6 +256,10 @@ class MemoryStore:
 
     def closures(self) -> Mapping[str, Closure]:
         """Nothing: there is no other process."""
+        return {}
+
+    def export(self) -> dict[str, float]:
+        """Nothing: it is always there."""
         return {}
 
     def used(self, key: str, now: float) -> int:

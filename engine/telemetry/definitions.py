@@ -138,6 +138,24 @@ FALLBACKS = _ours(
     "route target",
     "Requests served by another target than the first that was attempted.",
 )
+HEDGES = _ours(
+    "interlock_hedges_total",
+    "counter",
+    "route target outcome",
+    "Attempts made beside another one of the same request, by how they ended; `cancelled` are those that lost.",
+)
+MIRRORED = _ours(
+    "interlock_mirrored_total",
+    "counter",
+    "route target outcome",
+    "Copies of requests that a `mirror` sent to a target, by how they ended; no client gets their answers.",
+)
+UNMIRRORED = _ours(
+    "interlock_mirrors_dropped_total",
+    "counter",
+    "route target reason",
+    "Copies of requests that a `mirror` was meant to send and did not, by the reason.",
+)
 REFUSED = _ours(
     "interlock_refused_total",
     "counter",
@@ -195,6 +213,51 @@ CLOSED = _ours(
     "gauge",
     "target reason",
     "Seconds until a target that is passed over is tried again, by the reason why it is not.",
+    "s",
+)
+CIRCUITS = _ours(
+    "interlock_circuits",
+    "gauge",
+    "target state",
+    "Circuit breakers of a target that are `closed`, `open` or `half_open`; a target has one for each set of rules.",
+)
+OPENED = _ours(
+    "interlock_circuit_opened_total",
+    "counter",
+    "target",
+    "How often circuit breakers of a target opened, or stayed open after an attempt to find out.",
+)
+EXPECTED = _ours(
+    "interlock_expected_latency_seconds",
+    "gauge",
+    "target phase",
+    "What a balance by `latency` expects of a target: seconds to its `first_token`, or in `total` if unstreamed.",
+    "s",
+)
+UPSTREAM_LIMIT = _ours(
+    "interlock_upstream_limit",
+    "gauge",
+    "target limit",
+    "A limit of a provider, as the rate-limit headers of its replies state it.",
+)
+UPSTREAM_LEFT = _ours(
+    "interlock_upstream_limit_remaining",
+    "gauge",
+    "target limit",
+    "What is left of a provider's limit, as the rate-limit headers of its replies state it.",
+)
+STORE_UP = _ours("interlock_store_up", "gauge", "", "1 while the store of shared state answers, 0 while it is away.")
+STORE_DECISIONS = _ours(
+    "interlock_store_decisions_total",
+    "counter",
+    "result",
+    "Decisions about limits: `asked` of the shared store, of these `refused`, and `alone` where the store was away.",
+)
+STORE_AWAY = _ours(
+    "interlock_store_away_seconds_total",
+    "counter",
+    "",
+    "Seconds for which the store of shared state was away.",
     "s",
 )
 BUILD = _ours("interlock_build_info", "gauge", "version", "1, with the version that runs.")

@@ -11,7 +11,7 @@ from .meter import Attempts, Histogram, Move, Requests
 
 
 class Facts(Struct):
-    """``state`` is the export of live state; the rest is what :mod:`.definitions` explains. Times are Unix seconds."""
+    """``state`` is the export of live state at ``at``; times are Unix seconds. :mod:`.definitions` has the rest."""
 
     version: str
     pid: int
@@ -31,6 +31,7 @@ class Facts(Struct):
     loaded_at: float
     pending: bool
     on_last_good: bool
+    at: float = 0.0
     state: dict[str, Any] = {}
     garbage: list[dict[str, int]] = []
     worker: str = ""

@@ -17,7 +17,7 @@ from engine.exchange import Attempt, Outcome, OutcomeClass, Usage
 from .definitions import ADDED, DURATIONS, FIRST, OVERFLOW, TOKENS
 
 #: Label sets that are kept apart, of requests and of attempts each.
-LIMIT: Final = 5_000
+LIMIT: Final = 2_000
 
 _SERVED = OutcomeClass.SERVED
 
@@ -64,7 +64,7 @@ class Attempts(Struct):
 
 
 class Move(Struct):
-    """Attempts that followed another one in the same request: ``retry``, ``failover`` or ``fallback``."""
+    """Attempts beyond the first of a request: ``retry``, ``failover``, ``fallback`` or ``hedge``."""
 
     kind: str
     route: str
@@ -168,13 +168,18 @@ class Meter:
     def _count_all(self, outcome: Outcome) -> None:
         route = outcome.route or ""
         before: Attempt | None = None
+        first = ""
         for attempt in outcome.attempts:
             _count(self._series(attempt.target, attempt.outcome_class, outcome.surface), attempt)
+            if attempt.hedged:
+                self._move("hedge", route, attempt.target, attempt.outcome_class.value)
+                continue
             if before is not None:
                 kind = "retry" if attempt.target == before.target else "failover"
                 self._move(kind, route, before.target, before.outcome_class.value)
-            before = attempt
-        if outcome.outcome_class is _SERVED and outcome.target != outcome.attempts[0].target:
+            before, first = attempt, first or attempt.target
+        last = outcome.attempts[-1]
+        if outcome.outcome_class is _SERVED and not last.hedged and last.target != first:
             self._move("fallback", route, outcome.target or "", "")
 
     def _series(self, target: str, outcome: OutcomeClass, surface: str) -> Attempts:

@@ -9,6 +9,7 @@ from engine.exchange import OutcomeClass
 from . import definitions as d
 from .definitions import Definition
 from .facts import Facts
+from .live import live
 from .meter import Attempts, Histogram, Requests
 
 Value = float | Histogram
@@ -25,7 +26,8 @@ _SERVED = OutcomeClass.SERVED.value
 
 def samples(facts: Facts) -> Iterator[tuple[Definition, list[Row]]]:
     """Every metric of one process, those without any sample left out."""
-    for definition, rows in (*_requests(facts), *_attempts(facts), *_moves(facts), *_process(facts), *_config(facts)):
+    parts = (_requests, _attempts, _moves, _process, _config, _state)
+    for definition, rows in (pair for part in parts for pair in part(facts)):
         if rows:
             yield definition, rows
 
@@ -77,7 +79,7 @@ def _tokens(row: Attempts) -> Iterator[tuple[str, float]]:
 
 
 def _moves(facts: Facts) -> Iterator[tuple[Definition, list[Row]]]:
-    for kind, definition in (("retry", d.RETRIES), ("failover", d.FAILOVERS)):
+    for kind, definition in (("retry", d.RETRIES), ("failover", d.FAILOVERS), ("hedge", d.HEDGES)):
         rows = [move for move in facts.moves if move.kind == kind]
         yield definition, [((move.route, move.target, move.outcome), move.count) for move in rows]
     served = [move for move in facts.moves if move.kind == "fallback"]
@@ -101,6 +103,11 @@ def _config(facts: Facts) -> Iterator[tuple[Definition, list[Row]]]:
     yield d.LOADED, [((), facts.loaded_at)]
     yield d.PENDING, [((), int(facts.pending))]
     yield d.ON_LAST_GOOD, [((), int(facts.on_last_good))]
+
+
+def _state(facts: Facts) -> Iterator[tuple[Definition, list[Row]]]:
+    for definition, numbers in live(facts.state, facts.at):
+        yield definition, list(numbers)
 
 
 def _merged(rows: Iterable[tuple[tuple[str, ...], Histogram]]) -> list[Row]:

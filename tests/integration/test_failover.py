@@ -134,7 +134,10 @@ def test_the_retry_budget_bounds_retries_and_not_failovers(tmp_path: Path) -> No
         retried = [len(outcome.attempts) - 2 for outcome in gateway.outcomes]
         assert retried == [1] * 10 + [0] * 30
 
-    policy = {"retry": {"backoff": {"initial": "0ms", "max": "1s"}, "budget": "20%"}}
+    policy = {
+        "retry": {"backoff": {"initial": "0ms", "max": "1s"}, "budget": "20%"},
+        "breaker": {"consecutive": 1000, "min_requests": 1000},
+    }
     play(tmp_path, scenario, scripts={"one": DOWN, "two": OK}, step=fallback(ONE, TWO), policy=policy)
 
 

@@ -77,10 +77,10 @@ def test_whichever_worker_is_scraped_answers_for_all(tmp_path: Path) -> None:
             finally:
                 process.send_signal(signal.SIGTERM)
                 await asyncio.wait_for(process.communicate(), PATIENCE)
-        # Nothing is left of what the workers told each other.
-        assert list(tmp_path.glob("interlock-*")) == []
 
     asyncio.run(scenario())
+    # Nothing is left of what the workers told each other.
+    assert list(tmp_path.glob("interlock-*")) == []
 
 
 async def count(port: int) -> None:
@@ -99,3 +99,5 @@ async def count(port: int) -> None:
         await asyncio.sleep(0.05)
     assert totals[-1] == REQUESTS
     assert totals == sorted(totals)
+    _, body = await fetch(port, "/metrics")
+    assert all(f'interlock_store_up{{worker="{worker}"}} 0'.encode() in body for worker in "123")

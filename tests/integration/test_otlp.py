@@ -189,7 +189,7 @@ def test_what_waits_is_sent_when_the_engine_closes(tmp_path: Path, monkeypatch: 
 
 
 def test_no_secret_and_no_content_in_metrics_spans_or_logs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """FIELD row 29: an upstream repeats the key it was sent and the prompt; the client and the collector have keys too."""
+    """FIELD row 29: an upstream repeats key and prompt; the client and the collector have keys too."""
 
     def telltale(seen: Seen) -> Answer:
         sent = seen.headers["authorization"]

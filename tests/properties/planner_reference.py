@@ -7,7 +7,7 @@ a balance.
 from __future__ import annotations
 
 from engine.exchange import FAIL_OVER, OutcomeClass
-from engine.graph import Balance, Fallback, Reject, RouteStep, Split, Step, Switch, TargetStep, evaluate
+from engine.graph import Balance, Fallback, Hedge, Mirror, Reject, RouteStep, Split, Step, Switch, TargetStep, evaluate
 from engine.planner import Request, assign
 from engine.planner.balance import ordered
 from engine.planner.plan import unfit
@@ -37,8 +37,12 @@ class _Run:
             raise EndedError(OutcomeClass.REJECTED)
         if isinstance(step, Fallback):
             return self.in_turn(step.steps, step.on)
+        if isinstance(step, Hedge):
+            return self.in_turn(step.steps, FAIL_OVER)  # nobody is slow here
+        if isinstance(step, Mirror):
+            return self.step(step.step)
         if isinstance(step, Balance):
-            return self.in_turn(tuple(ordered(step, self.asked, self.moment)), FAIL_OVER)
+            return self.in_turn(self.balanced(step), FAIL_OVER)
         if isinstance(step, Split):
             chosen = assign(step, self.asked)
             return self.step(next(v.step for v in step.variants if v.name == chosen))
@@ -56,6 +60,12 @@ class _Run:
                 break
             failed = self.step(step) or failed
         return failed
+
+    def balanced(self, balance: Balance) -> tuple[Step, ...]:
+        def usable(step: TargetStep) -> bool:
+            return unfit(step, self.asked, self.moment) is None and self.moment.closed(step, 0.0) is None
+
+        return tuple(member.step for member in ordered(balance, self.asked, self.moment, 0.0, usable).members)
 
     def target(self, step: TargetStep) -> OutcomeClass | None:
         window = step.target.context_window

@@ -20,6 +20,9 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Hedge,
+    Limit,
+    Mirror,
     Provider,
     Reject,
     Retry,
@@ -34,8 +37,10 @@ from engine.graph import (
     Timeouts,
     Variant,
 )
-from engine.planner import Facts, Go, Plan, Request, Wait, advance, targets_of
-from engine.state import Closure
+from engine.planner import Closed, Facts, Go, Plan, Request, Wait, advance, targets_of
+from engine.planner.model import nobody_closed
+from engine.state import Claim, Closure, MemoryStore, Refusal
+from engine.state.buckets import bucket
 
 PROVIDERS = [
     Provider(name, "cloud", "openai-chat", f"https://{name}.example/v1", "http", Auth("none")) for name in "nsw"
@@ -53,6 +58,7 @@ TARGETS = [
     Target(f"{PROVIDERS[n % 3].name}/{name}", PROVIDERS[n % 3], name, name, window, None, frozenset(can.split()))
     for n, (name, window, can) in enumerate(_MODELS)
 ]
+BALANCES = ["weighted", "hash", "least_busy", "latency", "usage", "cheapest"]
 FAILURES = sorted(ATTEMPT_CLASSES - {OutcomeClass.SERVED})
 TOTAL = 10_000.0
 
@@ -72,9 +78,11 @@ def _branches(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return (
         st.tuples(st.just("fallback"), few, _on)
         | st.tuples(st.just("split"), weighted, st.sampled_from(["user", None]))
-        | st.tuples(st.just("balance"), weighted, st.sampled_from(["weighted", "hash", "least_busy"]))
+        | st.tuples(st.just("balance"), weighted, st.sampled_from(BALANCES))
         | st.tuples(st.just("switch"), cases, inner | st.none())
         | st.tuples(st.just("route"), inner)
+        | st.tuples(st.just("hedge"), st.lists(inner, min_size=2, max_size=3), st.booleans())
+        | st.tuples(st.just("mirror"), _targets, st.sampled_from([0.0, 0.5, 1.0]), inner)
     )
 
 
@@ -99,6 +107,11 @@ def grow(sketch: Any, numbers: Iterator[int] | None = None) -> Step:
     if kind == "balance":
         members = tuple((weight, grow(step, numbers)) for weight, step in rest[0])
         return Balance(rest[1], members, "user", path)
+    if kind == "hedge":
+        return Hedge(tuple(grow(step, numbers) for step in rest[0]), 1.0, 0.1, rest[1], path)
+    if kind == "mirror":
+        to = TargetStep(TARGETS[rest[0]], path=f"{path}.to")
+        return Mirror(to, rest[1], grow(rest[2], numbers), path=path)
     if kind == "switch":
         cases = tuple((Test("user", "eq", user), grow(step, numbers)) for user, step in rest[0])
         return Switch(cases, None if rest[1] is None else grow(rest[1], numbers), path)
@@ -113,16 +126,22 @@ requests = st.builds(
     input_tokens=st.sampled_from([0, 1500, 3000]),
     request_id=st.integers(0, 99).map("r-{}".format),
     needs=st.sampled_from([frozenset({"chat"}), frozenset({"chat"}), frozenset({"chat", "tools"})]),
+    tools=st.booleans(),
 )
 
 
 @dataclass
 class Moment:
-    """A view: attempts under way by target, and the providers without a credential."""
+    """A view: attempts under way by target, the providers without a credential, and what balances go by."""
 
     busy: dict[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
+    store: MemoryStore = field(default_factory=MemoryStore)
+    now: float = 0.0
     shut: dict[str, Closure] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
+    left: dict[str, float] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
 
     def holder(self, conversation: str) -> str | None:
         return None
@@ -133,17 +152,45 @@ class Moment:
     def credential(self, provider: str) -> bool:
         return provider not in self.unset
 
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        return bucket(value)
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        return self.store.peek(claims, self.now)
+
     def closed(self, step: TargetStep, now: float) -> Closure | None:
         return self.shut.get(step.target.id)
 
     def share(self, target: str, now: float) -> float:
-        return 1.0
+        return self.shares.get(target, 1.0)
+
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        return self.times.get(target, 0.0)
+
+    def headroom(self, target: str, now: float) -> float:
+        return self.left.get(target, 1.0)
 
 
+_ids = st.sampled_from([target.id for target in TARGETS])
+closures = st.builds(
+    Closure,
+    until=st.floats(1.0, 100.0),
+    reason=st.sampled_from(["breaker", "held", "credential", "limit"]),
+    tried=st.sampled_from([0.0, -0.1, -1000.0]),
+    free=st.booleans(),
+)
 moments = st.builds(
     Moment,
     st.dictionaries(st.sampled_from([target.id for target in TARGETS]), st.integers(1, 5), max_size=3),
     st.frozensets(st.sampled_from("nsw"), max_size=1),
+    times=st.dictionaries(_ids, st.sampled_from([0.1, 1.0, 9.0])),
+    left=st.dictionaries(_ids, st.sampled_from([0.0, 0.2, 1.0])),
+    shares=st.dictionaries(_ids, st.sampled_from([0.1, 1.0])),
+)
+
+stormy = st.builds(
+    Moment,
+    shut=st.dictionaries(st.sampled_from([target.id for target in TARGETS]), closures, min_size=1),
 )
 
 
@@ -189,11 +236,12 @@ class Walked:
     """The largest window exceeded before each attempt."""
 
 
-def walk(plan: Plan, fate: Fate, remaining: float = TOTAL) -> Walked:
+def walk(plan: Plan, fate: Fate, remaining: float = TOTAL, closed: Closed | None = None) -> Walked:
     """Do what the plan and ``advance`` say, as an executor does, with each attempt ending as ``fate`` has it."""
     if plan.stop is not None:
         return Walked(plan.stop)
-    walked, facts, position = Walked(OutcomeClass.SERVED), Facts(remaining), 0
+    walked, position = Walked(OutcomeClass.SERVED), plan.start
+    facts = Facts(remaining, passed=plan.passed, position=position, farthest=position, closed=closed or nobody_closed)
     while True:
         step = plan.candidates[position].step
         if isinstance(step, Reject):
@@ -209,7 +257,7 @@ def walk(plan: Plan, fate: Fate, remaining: float = TOTAL) -> Walked:
             facts.larger_than = max(facts.larger_than, step.target.context_window or 0)
         following = advance(plan, position, outcome, facts, 0.0)
         if isinstance(following, Go):
-            position, facts.tries = following.position, 0
+            position = facts.follow(following, outcome)
         elif isinstance(following, Wait):
             walked.delays.append((following.delay, facts.retry_after))
             facts.remaining -= following.delay

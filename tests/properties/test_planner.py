@@ -13,8 +13,21 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.exchange import FAIL_OVER, RULES, OutcomeClass
-from engine.graph import Balance, Fallback, Reject, RouteStep, Split, Step, Switch, TargetStep
-from engine.planner import SKIP_REASONS, Facts, Go, Plan, Request, Stop, Wait, advance, children, plan, targets_of
+from engine.graph import Balance, Fallback, Hedge, Mirror, Reject, Retry, RouteStep, Split, Step, Switch, TargetStep
+from engine.planner import (
+    SKIP_REASONS,
+    Facts,
+    Go,
+    Plan,
+    Request,
+    Stop,
+    Wait,
+    advance,
+    beside,
+    children,
+    plan,
+    targets_of,
+)
 
 from .planner_reference import run
 from .planner_strategies import (
@@ -30,9 +43,10 @@ from .planner_strategies import (
     requests,
     route,
     sketches,
+    stormy,
     trees,
     walk,
-)
+)  # fmt: skip
 
 caps = st.integers(1, 8)
 
@@ -47,9 +61,11 @@ def without_retries(fate: Fate) -> Fate:
 
 
 def uses(step: Step) -> dict[str, TargetStep]:
-    """Every use of a target in the tree, by its path."""
+    """Every use of a target in the tree that may serve, by its path."""
     if isinstance(step, TargetStep):
         return {step.path: step}
+    if isinstance(step, Mirror):
+        return uses(step.step)
     return {path: use for child in children(step) for path, use in uses(child).items()}
 
 
@@ -69,8 +85,8 @@ def test_every_target_of_the_route_is_attempted_or_skipped_with_a_reason(
 ) -> None:
     found = made(step, asked, moment)
     skipped = {skip.target for skip in found.skips}
-    assert set(found.attempts) | skipped == {target.id for target in targets_of(step)}
-    assert not set(found.attempts) & skipped
+    assert set(found.attempts) | set(found.mirrors) | skipped == {target.id for target in targets_of(step)}
+    assert not (set(found.attempts) | set(found.mirrors)) & skipped
     assert {skip.reason for skip in found.skips} <= set(SKIP_REASONS)
     assert bool(found.attempts) is (found.stop is None)
 
@@ -117,11 +133,114 @@ def test_forbidding_failover_leaves_the_first_candidate_as_it_was(step: Step, as
     assert [c.step.path for c in bound.candidates] == [c.step.path for c in free.candidates[:1]]
     assert all(candidate.exits == () for candidate in bound.candidates)
     assert (bound.stop, bound.variants) == (free.stop, free.variants)
-    assert {s.target for s in bound.skips} | set(bound.attempts) == {t.id for t in targets_of(step)}
+    reached = {*bound.attempts, *bound.mirrors}
+    assert {s.target for s in bound.skips} | reached == {t.id for t in targets_of(step)}
+    assert all(candidate.hedge is None for candidate in bound.candidates)
 
 
 def replace_request(asked: Request, **changes: Any) -> Request:
     return Request(**({name: getattr(asked, name) for name in asked.__struct_fields__} | changes))
+
+
+@given(trees, requests, moments, st.integers(0, 9), st.booleans())
+def test_what_is_started_beside_a_slow_candidate_is_behind_it_and_within_the_caps(
+    step: Step, asked: Request, moment: Moment, attempts: int, room: bool
+) -> None:
+    found = made(step, asked, moment, max_attempts=5)
+    for position, candidate in enumerate(found.candidates):
+        hedge = candidate.hedge
+        facts = Facts(TOTAL, attempts, 1, hedge_allowed=room)
+        went = beside(found, position, facts, 0.0)
+        if hedge is None:
+            assert went is None
+            continue
+        assert position < hedge.to < hedge.end <= len(found.candidates)
+        assert isinstance(candidate.step, TargetStep)
+        assert hedge.to in [way.to for way in candidate.exits], "a failure would lead there too"
+        if went is not None:
+            assert hedge.to <= went.position < hedge.end
+            assert room
+            assert attempts < 5
+            assert isinstance(found.candidates[went.position].step, TargetStep)
+
+
+@given(trees, requests, moments)
+def test_requests_with_tools_are_in_two_places_only_where_that_is_allowed(
+    step: Step, asked: Request, moment: Moment
+) -> None:
+    allowed = {part.path for part in parts(step) if isinstance(part, Hedge) and part.tools}
+    found = made(step, asked, moment)
+    if asked.tools:
+        assert {c.hedge.name for c in found.candidates if c.hedge is not None} <= allowed
+        assert found.mirrors == (), "no mirror here allows tools"
+
+
+def parts(step: Step) -> list[Step]:
+    """The step and everything below it."""
+    return [step, *(below for child in children(step) for below in parts(child))]
+
+
+# ---- closed targets ----------------------------------------------------------------------------------------------
+
+
+@given(trees, requests, stormy)
+def test_every_target_is_attempted_or_skipped_also_where_some_are_closed(
+    step: Step, asked: Request, moment: Moment
+) -> None:
+    found = made(step, asked, moment)
+    skipped, reached = {skip.target for skip in found.skips}, {*found.attempts, *found.mirrors}
+    assert reached | skipped == {target.id for target in targets_of(step)}
+    assert not reached & skipped
+    assert {skip.reason for skip in found.skips} <= set(SKIP_REASONS)
+
+
+@given(trees, requests, stormy)
+def test_a_closed_target_is_begun_with_only_where_nobody_else_can_serve(
+    step: Step, asked: Request, moment: Moment
+) -> None:
+    calm = made(step, asked, Moment())
+    found = made(step, asked, moment)
+    before_reject = []
+    for candidate in calm.candidates:
+        if isinstance(candidate.step, Reject):
+            break
+        before_reject.append(candidate.step.target.id)
+    open_ones = [target for target in before_reject if target not in moment.shut]
+    if found.stop is None and found.attempts[0] in moment.shut:
+        assert not open_ones
+    if open_ones:
+        assert found.stop is None
+        assert found.attempts[0] == open_ones[0]
+    elif before_reject and found.stop is not None and not any(isinstance(c.step, Reject) for c in calm.candidates):
+        assert found.retry_after is not None or {moment.shut[t].reason for t in before_reject} == {"credential"}
+        assert found.stop in {OutcomeClass.OVERLOADED, OutcomeClass.RATE_LIMITED, OutcomeClass.UNAUTHORIZED}
+
+
+@given(trees, requests, stormy, fates, caps)
+def test_a_failover_goes_to_a_closed_target_only_after_those_that_are_open(
+    step: Step, asked: Request, moment: Moment, fate: Fate, cap: int
+) -> None:
+    found = made(step, asked, moment, cap)
+    walked = walk(found, fate, closed=moment.closed)
+    assert len(walked.attempts) <= cap
+    known = uses(step)
+    for path in set(walked.attempts):
+        assert walked.attempts.count(path) <= known[path].retry.per_target
+    for number, (path, position) in enumerate(zip(walked.attempts, walked.positions, strict=True)):
+        if number == 0 or known[path].target.id not in moment.shut or position in walked.positions[:number]:
+            continue
+        before, outcome = walked.positions[number - 1], fate.at(number)[0]
+        if before < max(walked.positions[:number]):
+            continue
+        exits = found.candidates[before].exits
+        for level, way in enumerate(exits):
+            end = exits[level + 1].to if level + 1 < len(exits) else len(found.candidates)
+            for candidate in found.candidates[way.to : end] if outcome in way.on else ():
+                if isinstance(candidate.step, Reject):
+                    break
+                target = candidate.step.target
+                small = walked.exceeded[number] and (target.context_window or 9e9) <= walked.exceeded[number]
+                assert target.id in moment.shut or small, "an open one stood on the way"
 
 
 # ---- the order in which equals are written -----------------------------------------------------------------------
@@ -133,8 +252,10 @@ def reordered(step: Step) -> Step:
         return replace(step, variants=tuple(replace(v, step=reordered(v.step)) for v in reversed(step.variants)))
     if isinstance(step, Balance):
         return replace(step, members=tuple((weight, reordered(member)) for weight, member in reversed(step.members)))
-    if isinstance(step, Fallback):
+    if isinstance(step, Fallback | Hedge):
         return replace(step, steps=tuple(map(reordered, step.steps)))
+    if isinstance(step, Mirror):
+        return replace(step, step=reordered(step.step))
     if isinstance(step, Switch):
         default = None if step.default is None else reordered(step.default)
         return replace(step, cases=tuple((when, reordered(case)) for when, case in step.cases), default=default)
@@ -167,7 +288,9 @@ def test_a_walk_is_what_running_the_tree_itself_gives(
     step: Step, asked: Request, moment: Moment, fate: Fate, cap: int
 ) -> None:
     """What ``on`` says holds at every depth of fallbacks, splits, switches, balances, routes and rejects."""
-    found = made(step, asked, moment, cap)
+    # Without a budget for retries, nobody is tried a second time when all have failed.
+    bare = route(step, retry=Retry(max_attempts=cap, budget=0.0))
+    found = plan(graph(bare), asked, moment, 0.0)
     walked = walk(found, without_retries(fate))
     if found.stop is None:
         assert (walked.attempts, walked.end) == run(step, asked, moment, fate, cap)
@@ -184,7 +307,10 @@ def test_no_series_of_failures_exceeds_the_caps(
     known = uses(step)
     for path in set(walked.attempts):
         assert walked.attempts.count(path) <= known[path].retry.per_target
-    assert walked.positions == sorted(walked.positions), "never back"
+    far = 0
+    for number, position in enumerate(walked.positions):
+        assert position >= far or position in walked.positions[:number], "back only to what failed in passing"
+        far = max(far, position)
 
 
 @given(trees, requests, moments, fates)

@@ -172,7 +172,7 @@ def test_a_refusal_says_when_enough_is_free(cost: int, wait: float) -> None:
     store.take((Claim("k", 10, 10.0, 5),), 0.0)
     store.take((Claim("k", 10, 10.0, 2),), 2.0)
     answer = store.take((Claim("k", 10, 10.0, cost),), 5.0)
-    assert answer == Refusal("k", wait)
+    assert answer == Refusal("k", wait, 3)
 
 
 def test_a_lower_limit_after_a_reload_counts_what_was_granted_before() -> None:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from engine.graph import Issuer, Key, Otlp, SecretRef, Settings, StateStore
+from engine.graph import Issuer, Key, Otlp, Readiness, SecretRef, Settings, StateStore
 from engine.graph.globs import is_glob, matcher
-from engine.schema import SettingsDoc, StateDoc, TokenIssuer, parse_size
+from engine.schema import Secret, SettingsDoc, StateDoc, TokenIssuer, access, parse_size
 from engine.units import parse_duration, parse_percent
 
 from .. import references
@@ -69,7 +69,6 @@ def _settings(work: Work) -> None:
         for j, pattern in enumerate(issuer.routes or ()):
             _check_route(work, pattern, ("settings", first), ("clients", "tokens", i, "routes", j))
     work.settings = (first, _lower(model, _otlp(work, first, model)))
-    _not_yet(work, model)
 
 
 def _otlp(work: Work, name: str, model: SettingsDoc) -> Otlp | None:
@@ -113,6 +112,9 @@ def _lower(model: SettingsDoc, otlp: Otlp | None) -> Settings:
         "port": listen.port,
         "max_body": None if limits.body is None else parse_size(limits.body),
         "max_depth": limits.depth,
+        "in_flight": limits.in_flight,
+        "queue_length": limits.queue.length,
+        "queue_wait": None if limits.queue.wait is None else parse_duration(limits.queue.wait),
         "drain": None if model.drain is None else parse_duration(model.drain),
         "reload_debounce": None if reload.debounce is None else parse_duration(reload.debounce),
         "reload_poll": None if reload.poll is None else parse_duration(reload.poll),
@@ -122,6 +124,10 @@ def _lower(model: SettingsDoc, otlp: Otlp | None) -> Settings:
         "otlp": otlp,
         "edits": model.management.edits,
         "state": _state(model.state),
+        "ledger_url": secret_of(model.ledger.url) if isinstance(model.ledger.url, Secret) else model.ledger.url,
+        "ledger_keep": parse_duration(model.ledger.keep),
+        "ledger_enabled": model.ledger.enabled,
+        "readiness": _readiness(model.readiness),
         "issuers": tuple(_issuer(issuer) for issuer in sorted(model.clients.tokens, key=lambda issuer: issuer.name)),
     }
     return Settings(**{name: value for name, value in values.items() if value is not None})
@@ -139,6 +145,12 @@ def _state(model: StateDoc) -> StateStore:
     return StateStore(store=model.store, secret=secret, when_away=model.when_away, **given)
 
 
+def _readiness(model: access.Readiness) -> Readiness:
+    said = {name: getattr(model, name) for name in ("notice", "after", "until")}
+    seconds = {name: parse_duration(value) for name, value in said.items() if value is not None}
+    return Readiness(outage=model.outage, **seconds)
+
+
 def _issuer(model: TokenIssuer) -> Issuer:
     return Issuer(
         model.name,
@@ -152,11 +164,3 @@ def _issuer(model: TokenIssuer) -> Issuer:
         frozenset(model.scopes),
         tuple(sorted(set(model.routes or ()))),
     )
-
-
-def _not_yet(work: Work, model: SettingsDoc) -> None:
-    owner: Owner = ("settings", model.name)
-    if model.ledger.url is not None:
-        summary = "the ledger is checked but not acted on yet"
-        hint = "use the access log for a record of requests"
-        work.find("W905", owner, ("ledger",), summary, label="nothing is written there", hint=hint, key=True)

@@ -14,12 +14,15 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Hedge,
     Key,
+    Mirror,
     Not,
     Params,
     Price,
     Provider,
     Quirks,
+    Rate,
     Reject,
     Retry,
     Route,
@@ -47,7 +50,7 @@ def _targets() -> dict[str, Target]:
         labels={"region": "eu", "retains_data": False},
         headers=(("x-title", "hunter2"),),
         quirks=Quirks(rename=(("max_completion_tokens", "max_tokens"),), set=(("api_key", b'"hunter2"'),)),
-        limits=({"requests": 30, "per": "1m"},),
+        limits=(Rate("requests", 30, 60.0),),
     )
     local = Provider("local", "local", "openai-chat", "http://127.0.0.1:9000/v1", "http", Auth("none"))
     price = Price(Decimal("0.59"), Decimal("0.79"), tiers=((128_000, Price(Decimal("1.18"), Decimal("1.58"))),))
@@ -104,10 +107,15 @@ def _sorted(t: dict[str, Target]) -> Route:
             (residency, nested),
             (Test("tools", "eq", True), Reject(451, 'not "here" <b>&</b> | #1; `x` \\ %%')),
         ),
-        default=TargetStep(t["tiny"]),
+        default=Mirror(
+            TargetStep(t["large"], path="switch.default.mirror.to"),
+            0.05,
+            Hedge((TargetStep(t["tiny"]), TargetStep(t["small"])), 0.8, 0.1, True, "switch.default.mirror.step.hedge"),
+            path="switch.default.mirror",
+        ),
     )
     reads = frozenset({"metadata.residency", "header.x-zone", "tools"})
-    return Route("sorted", ("sorted",), None, 0, root, Retry(), Timeouts(), reads, (t["large"], t["tiny"]))
+    return Route("sorted", ("sorted",), None, 0, root, Retry(), Timeouts(), reads, (t["large"], t["tiny"], t["small"]))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ HERE_FILES = sorted(HERE.glob("test_*.py"))
 
 
 @functools.cache
-def tests_of(file: Path) -> frozenset[str]:
+def names_in(file: Path) -> frozenset[str]:
     return frozenset(
         node.name
         for node in ast.walk(ast.parse(file.read_text()))
@@ -36,16 +36,16 @@ def test_each_complaint_leads_to_a_test_or_a_reason() -> None:
 
 
 def test_every_test_that_is_named_is_there() -> None:
-    here = frozenset[str]().union(*(tests_of(file) for file in HERE_FILES))
+    here = frozenset[str]().union(*(names_in(file) for file in HERE_FILES))
     for number, _, answer in rows():
         for file, test, own in TEST.findall(answer):
-            found = tests_of(ROOT / "tests" / file) if file else here
+            found = names_in(ROOT / "tests" / file) if file else here
             assert (test or own) in found, f"row {number} names {file}::{test or own}"
 
 
 def test_every_test_of_a_complaint_is_named_in_its_row() -> None:
     named = {number: answer for number, _, answer in rows() if number != "+"}
     for file in HERE_FILES:
-        for test in tests_of(file):
+        for test in names_in(file):
             for number in re.findall(r"_(\d\d)(?=_)", test.split("_", 1)[0] + "_" + test.removeprefix("test_"))[:3]:
                 assert f"`{test}`" in named[str(int(number))], f"{test} stands in no row {int(number)}"

@@ -15,22 +15,17 @@ from engine.runtime.telemetry import require
 
 
 def compiled(folder: Path, otlp: dict[str, Any] | None) -> Compilation:
-    provider = {
-        "version": 1,
-        "kind": "provider",
-        "dialect": "openai-chat",
-        "base_url": "http://h/v1",
-        "models": {"m": {}},
-    }
+    provider: dict[str, Any] = {"version": 1, "kind": "provider", "dialect": "openai-chat"}
+    provider |= {"base_url": "http://h/v1", "models": {"m": {}}}
     documents = [
         {**provider, "name": "one"},
         {**provider, "name": "two"},
         {"version": 1, "kind": "route", "name": "chat", "step": {"fallback": ["one/m", "two/m"]}},
         {"version": 1, "kind": "settings", "name": "s", "telemetry": {"otlp": otlp} if otlp else {}},
     ]
-    folder.mkdir()
+    (folder / "policies").mkdir(parents=True)
     text = "".join("---\n" + json.dumps(document) + "\n" for document in documents)
-    (folder / "all.yaml").write_text(text, encoding="utf-8")
+    (folder / "policies" / "all.yaml").write_text(text, encoding="utf-8")
     return compile_folder(folder)
 
 

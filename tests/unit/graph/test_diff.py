@@ -15,10 +15,13 @@ from engine.graph import (
     Balance,
     Change,
     Fallback,
+    Hedge,
     Key,
+    Mirror,
     Params,
     Price,
     Quirks,
+    Rate,
     Reject,
     Retry,
     RouteStep,
@@ -127,6 +130,28 @@ CASES: dict[str, tuple[Steps, tuple[str, ...]]] = {
             "default of switch: a/b -> none",
         ),
     ),
+    "hedge": (
+        lambda m: (
+            Hedge((m.use(), m.use("a/b")), 0.8),
+            Hedge((m.use("a/b"), m.use(), m.use("c/d")), 1.5, 0.05, tools=True),
+        ),
+        (
+            "delay of hedge: 0.8 -> 1.5",
+            "extra of hedge: 0.1 -> 0.05",
+            "tools of hedge: false -> true",
+            "hedge gains c/d",
+            "hedge order: north/large, a/b -> a/b, north/large, c/d",
+        ),
+    ),
+    "mirror": (
+        lambda m: (Mirror(m.use("a/b"), 0.05, m.use()), Mirror(m.use("c/d"), 0.1, m.use("a/b"), tools=True)),
+        (
+            "share of mirror: 0.05 -> 0.1",
+            "tools of mirror: false -> true",
+            "target: a/b -> c/d",
+            "target: north/large -> a/b",
+        ),
+    ),
     "reject": (
         lambda m: (Reject(403, "no"), Reject(451, "never")),
         ("status of reject: 403 -> 451", "message of reject: no -> never"),
@@ -196,7 +221,7 @@ def test_a_provider_changes_its_targets_and_no_secret_is_shown(make: Any) -> Non
         base_url="https://u:hunter3@a/v1",
         auth=Auth("header", SecretRef("file", "/run/key"), "x-api-key"),
         quirks=Quirks(drop=frozenset({"seed"}), rename=(("a", "b"),), set=(("token", b'"hunter2"'),)),
-        limits=({"requests": 30, "per": "1m"},),
+        limits=(Rate("requests", 30, 60.0),),
     )
     first, second = (make.target(provider=p, labels=p.labels) for p in (old, new))
     changes = diff(make.graph(targets=[first]), make.graph(targets=[second]))
@@ -212,7 +237,7 @@ def test_a_provider_changes_its_targets_and_no_secret_is_shown(make: Any) -> Non
                 "labels.region: us -> eu",
                 "headers.x-a: changed",
                 "quirks.drop: none -> seed",
-                "limits: none -> per 1m, requests 30",
+                "limits: none -> 30 requests per 1m",
                 "quirks.rename.a: none -> b",
                 "quirks.set.token: none -> ***",
             ),

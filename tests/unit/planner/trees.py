@@ -13,6 +13,9 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Hedge,
+    Limit,
+    Mirror,
     Provider,
     Reject,
     Retry,
@@ -26,19 +29,26 @@ from engine.graph import (
     Variant,
 )
 from engine.planner import Plan, Request, plan, targets_of
-from engine.state import Closure
+from engine.state import Claim, Closure, MemoryStore, Refusal
+from engine.state.buckets import bucket
 
 EVERYTHING = "chat stream tools vision json_schema embeddings"
 
 
 @dataclass
 class Moment:
-    """A view: attempts under way by target, the providers without a credential, who keeps which conversation."""
+    """A view: attempts under way by target, the providers without a credential, who keeps which conversation, how
+    long targets take, what is left of their limits and what they get of their share."""
 
     busy: Mapping[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
     shut: Mapping[str, Closure] = field(default_factory=dict)
     holders: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
+    left: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    now: float = 0.0
 
     def holder(self, conversation: str) -> str | None:
         return self.holders.get(conversation)
@@ -49,11 +59,23 @@ class Moment:
     def credential(self, provider: str) -> bool:
         return provider not in self.unset
 
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        return bucket(value)
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        return self.store.peek(claims, self.now)
+
     def closed(self, step: TargetStep, now: float) -> Closure | None:
         return self.shut.get(step.target.id)
 
     def share(self, target: str, now: float) -> float:
-        return 1.0
+        return self.shares.get(target, 1.0)
+
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        return self.times.get(target, 0.0)
+
+    def headroom(self, target: str, now: float) -> float:
+        return self.left.get(target, 1.0)
 
 
 def target(id_: str, window: int | None = None, can: str = EVERYTHING) -> Target:
@@ -68,6 +90,16 @@ def use(id_: str, window: int | None = None, can: str = EVERYTHING, **changes: A
 
 def fallback(*steps: Step | str, on: frozenset[OutcomeClass] = FAIL_OVER) -> Fallback:
     return Fallback(tuple(map(_step, steps)), on)
+
+
+def hedge(*steps: Step | str, delay: float = 1.0, extra: float = 0.1, tools: bool = False, path: str = "h") -> Hedge:
+    """A hedge."""
+    return Hedge(tuple(map(_step, steps)), delay, extra, tools, path)
+
+
+def mirror(to: str, of: Step | str, share: float = 1.0, *, tools: bool = False, **target: Any) -> Mirror:
+    """A mirror."""
+    return Mirror(use(to, **target), share, _step(of), tools)
 
 
 def reject(status: int = 403, message: str = "Not here.") -> Reject:

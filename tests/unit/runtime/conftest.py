@@ -74,7 +74,12 @@ class Stage:
         self.made: list[FakeClients] = []
         self.refuse: set[str] = set()
         self.retained: list[str] = []
-        self.live = Live(self._prepare, lambda graph: self.retained.append(graph.fingerprint))
+        self.let_go: list[str] = []
+        self.live = Live(
+            self._prepare,
+            lambda snapshot: self.retained.append(snapshot.graph.fingerprint),
+            lambda snapshot: self.let_go.append(snapshot.graph.fingerprint),
+        )
 
     def _prepare(self, graph: Graph, previous: Any) -> Any:
         if graph.fingerprint in self.refuse:

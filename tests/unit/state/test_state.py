@@ -8,6 +8,11 @@ from engine.graph import Auth, Graph, Provider, Route, Target, TargetStep
 from engine.state import State
 
 
+def use(id_: str) -> TargetStep:
+    provider = Provider(id_.split("/")[0], "cloud", "openai-chat", "https://a.example/v1", "http", Auth("none"))
+    return TargetStep(Target(id_, provider, id_.split("/")[1], "m"))
+
+
 def graph_of(*names: str) -> Graph:
     provider = Provider("north", "cloud", "openai-chat", "https://north.example/v1", "http", Auth("none"))
     target = Target("north/large", provider, "large", "large")
@@ -21,9 +26,9 @@ def graph_of(*names: str) -> Graph:
 def test_attempts_under_way_are_counted_by_target() -> None:
     state = State()
     assert (state.in_flight("a/x"), state.snapshot()) == (0, {})
-    state.enter("a/x")
-    state.enter("a/x")
-    state.enter("b/x")
+    state.enter(use("a/x"), 0.0)
+    state.enter(use("a/x"), 0.0)
+    state.enter(use("b/x"), 0.0)
     assert (state.in_flight("a/x"), state.snapshot()) == (2, {"a/x": 2, "b/x": 1})
     state.leave("a/x")
     state.leave("b/x")
@@ -33,7 +38,7 @@ def test_attempts_under_way_are_counted_by_target() -> None:
 def test_a_target_nobody_uses_any_more_takes_no_room() -> None:
     state = State()
     for _ in range(3):
-        state.enter("a/x")
+        state.enter(use("a/x"), 0.0)
     for _ in range(3):
         state.leave("a/x")
     assert state.snapshot() == {}
@@ -46,16 +51,16 @@ def test_leaving_without_having_entered_is_a_defect_that_shows() -> None:
 
 def test_a_snapshot_does_not_change_afterwards() -> None:
     state = State()
-    state.enter("a/x")
+    state.enter(use("a/x"), 0.0)
     taken = state.snapshot()
-    state.enter("a/x")
+    state.enter(use("a/x"), 0.0)
     assert taken == {"a/x": 1}
 
 
 def test_a_reload_keeps_the_retry_budget_of_a_route_that_stays_and_frees_the_others() -> None:
     state = State()
     stays, goes = state.retry_budget("chat"), state.retry_budget("old")
-    state.enter("north/gone")
+    state.enter(use("north/gone"), 0.0)
     state.retain(graph_of("chat", "new"))
     assert state.retry_budget("chat") is stays
     assert state.retry_budget("old") is not goes

@@ -89,6 +89,15 @@ def test_retries_failovers_and_fallbacks() -> None:
     }
 
 
+def test_hedges_are_neither_retries_nor_failovers() -> None:
+    counted = meter()
+    counted(outcome(attempt(kind=C.CANCELLED), attempt("two/m", hedged=True)))
+    counted(outcome(attempt("two/m", kind=C.CANCELLED, hedged=True), attempt()))
+    moves = {(move.kind, move.target, move.outcome): move.count for move in counted.moves()}
+    assert moves == {("hedge", "two/m", "served"): 1, ("hedge", "two/m", "cancelled"): 1}
+    assert sum(one.count for one in counted.attempts()) == 4
+
+
 def test_an_outcome_that_differs_from_its_only_attempt() -> None:
     counted = meter()
     counted(outcome(attempt()))
