@@ -14,7 +14,7 @@ from engine.compiler import Compilation
 from engine.diagnostics import Diagnostic, render_github, render_markdown
 from engine.diagnostics.human import render_one
 from engine.diagnostics.model import Diagnostic as Found
-from engine.diagnostics.reports import testsuite
+from engine.diagnostics.reports import suite
 from engine.documents import diagnose
 from engine.graph import Graph, matches
 from engine.planner import Request
@@ -172,10 +172,14 @@ def render(played: Played, format_: str, *, root: Path, color: bool, listed: boo
         return render_github(relocate(found, from_here(root)), documents=documents)
     if format_ == "markdown":
         return _markdown(played, found)
-    cases = [(example.name, played.compilation.sources[("test", example.name)].source.file_of(()),
-              [one for one in found if one.summary.startswith(f'test "{example.name}"')]) for example in played.examples]  # fmt: skip
+    cases = [(example.name, *_case(played, example, found)) for example in played.examples]
     cases += [("coverage", ".", [one for one in found if one.code == "T702"])] if played.falls_short else []
-    return testsuite("interlock test", cases, _summary(played))
+    return suite("interlock test", cases, _summary(played))
+
+
+def _case(played: Played, example: Example, found: list[Diagnostic]) -> tuple[str, list[Diagnostic]]:
+    file = played.compilation.sources[("test", example.name)].source.file_of(())
+    return file, [one for one in found if one.summary.startswith(f'test "{example.name}"')]
 
 
 def _human(played: Played, found: list[Diagnostic], color: bool, listed: bool) -> str:

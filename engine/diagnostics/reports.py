@@ -22,12 +22,10 @@ def render_junit(diagnostics: Sequence[Diagnostic], *, documents: int) -> str:
     """
     cases: list[Case] = [(file, file, list(group)) for file, group in groupby(sort(diagnostics), key=lambda d: d.file)]
     properties = {**count(diagnostics), "documents": documents}
-    return testsuite(
-        "interlock check", cases or [("configuration", "", ())], summary(diagnostics, documents), properties
-    )
+    return suite("interlock check", cases or [("configuration", "", ())], summary(diagnostics, documents), properties)
 
 
-def testsuite(name: str, cases: Sequence[Case], said: str, properties: Mapping[str, int] = MappingProxyType({})) -> str:
+def suite(name: str, cases: Sequence[Case], said: str, properties: Mapping[str, int] = MappingProxyType({})) -> str:
     """JUnit's XML of a suite with these cases; ``said`` is its output."""
     failed = sum(any(one.severity == "error" for one in found) for _, _, found in cases)
     totals = f'tests="{len(cases)}" failures="{failed}" errors="0" skipped="0"'

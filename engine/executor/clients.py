@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import time
@@ -19,7 +18,7 @@ from engine.dialects import Link, dialects, link
 from engine.errors import PrepareError
 from engine.exchange import Shape
 from engine.graph import Graph, Limit, Provider, SecretRef, Settings, TargetStep, Timeouts
-from engine.planner import least_claims
+from engine.planner import without_room
 from engine.state import Claim, Closure, Refusal, State
 from engine.state.buckets import bucket
 
@@ -170,20 +169,7 @@ class LiveView:
         closure = self._state.closed(step, now)
         if closure is not None or not step.target.provider.limited:
             return closure
-        return self._without_room(step.target.provider, now)
-
-    def _without_room(self, provider: Provider, now: float) -> Closure | None:
-        """A closure where no account of the provider can take the smallest request, or others wait for that."""
-        state, moment = self._state, time.monotonic()
-        desk = state.desks.of(provider.name)
-        wait, detail = math.inf, "its limits are used up"
-        for account in provider.accounts:
-            alone = desk.left_alone(account, moment)
-            refusal = None if alone else state.store.peek(least_claims(provider, account), moment)
-            wait = min(wait, refusal.retry_after if refusal is not None else alone)
-        if len(desk.line):
-            wait, detail = max(wait, 0.001), f"{len(desk.line)} requests wait for its limits"
-        return Closure(now + wait, "limit", detail) if wait > 0 else None
+        return without_room(step.target.provider, self._state.store, self._state.desks, time.monotonic(), now)
 
     def bucket(self, limit: Limit, value: str | None) -> str:
         """The bucket of this value; what clients can make up is bounded in number."""

@@ -2,7 +2,7 @@
 
 from .advance import advance, beside, instead, pass_over
 from .because import order_dict
-from .limits import claims_at, least_claims, over_limit
+from .limits import claims_at, least_claims, over_limit, without_room
 from .model import (
     SKIP_REASONS,
     Beside,
@@ -55,4 +55,5 @@ __all__ = [
     "pass_over",
     "plan",
     "targets_of",
+    "without_room",
 ]

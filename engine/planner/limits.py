@@ -9,7 +9,8 @@ from msgspec import structs
 
 from engine.exchange import RULES, OutcomeClass
 from engine.graph import Graph, Limit, Provider, Rate, Target, TargetStep
-from engine.state import Claim, Refusal
+from engine.state import Claim, Closure, Refusal, Store
+from engine.state.desk import Desks
 from engine.units import format_duration
 
 from .model import Candidate, Plan, Request, Skip, View
@@ -54,6 +55,22 @@ def claims_at(target: Target, account: str, request: Request) -> tuple[Claim, ..
 def least_claims(provider: Provider, account: str) -> tuple[Claim, ...]:
     """What the smallest request would take there."""
     return tuple(_of_account(rate, account, 1) for rate in provider.limits)
+
+
+def without_room(provider: Provider, store: Store, desks: Desks, moment: float, now: float) -> Closure | None:
+    """A closure where no account of the provider can take the smallest request, or others wait for that.
+
+    ``moment`` is of the clock that limits are counted by, ``now`` Unix seconds.
+    """
+    desk = desks.of(provider.name)
+    wait, detail = math.inf, "its limits are used up"
+    for account in provider.accounts:
+        alone = desk.left_alone(account, moment)
+        refusal = None if alone else store.peek(least_claims(provider, account), moment)
+        wait = min(wait, refusal.retry_after if refusal is not None else alone)
+    if len(desk.line):
+        wait, detail = max(wait, 0.001), f"{len(desk.line)} requests wait for its limits"
+    return Closure(now + wait, "limit", detail) if wait > 0 else None
 
 
 def _of_account(rate: Rate, account: str, cost: int) -> Claim:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -93,7 +94,7 @@ def _ways(step: Step, paths: list[str]) -> Iterator[str]:
     if isinstance(step, Fallback):
         places = [{below.path for below in _leaves(part)} for part in step.steps]
         found = [next((at for at, below in enumerate(places) if path in below), None) for path in paths]
-        for before, after in zip(found, found[1:], strict=False):
+        for before, after in pairwise(found):
             if before is not None and after is not None and after > before:
                 yield f"{step.path}[{after}]"
     for child in children(step):

@@ -55,6 +55,7 @@ class Example(Struct, frozen=True):
 def play(graph: Graph, document: TestDoc, asked: Asked) -> Example:
     """Play one document, on live state of its own: nothing is left of it for the next one."""
     state = State()
+    state.retain(graph)
     now = BEGIN
     done: list[Step] = []
     for at, step in enumerate(document.steps):
@@ -74,7 +75,13 @@ def play(graph: Graph, document: TestDoc, asked: Asked) -> Example:
 
 
 def _world(state: State, declared: TestState) -> World:
-    return World(state, broken=declared.open, no_credential=declared.no_credential, in_flight=declared.in_flight)
+    return World(
+        state,
+        broken=declared.open,
+        no_credential=declared.no_credential,
+        in_flight=declared.in_flight,
+        latency={target: parse_duration(text) for target, text in declared.latency.items()},
+    )
 
 
 def _fault(declared: DeclaredFault) -> Fault:

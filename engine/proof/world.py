@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from engine.exchange import OutcomeClass
-from engine.graph import TargetStep, matches
-from engine.state import Closure, State
+from engine.graph import Limit, TargetStep, matches
+from engine.planner import without_room
+from engine.state import Claim, Closure, Refusal, State
+from engine.state.buckets import bucket
 
 #: How long what a test calls open stays so: beyond the end of every test.
 FOREVER = float(10**12)
@@ -46,7 +47,7 @@ class World:
     """The planner's view of a simulated moment: the live ``state``, and what a test declares over it.
 
     ``broken`` are names or globs of targets whose breaker is open, ``no_credential`` of providers without a secret,
-    ``in_flight`` are requests under way besides those of the state.
+    ``in_flight`` are requests under way besides those of the state, ``latency`` seconds to expect of targets.
     """
 
     def __init__(
@@ -56,8 +57,11 @@ class World:
         broken: Iterable[str] = (),
         no_credential: Iterable[str] = (),
         in_flight: Mapping[str, int] | None = None,
+        latency: Mapping[str, float] | None = None,
     ) -> None:
         self.state = state
+        self.now = 0.0
+        self._latency = dict(latency or {})
         self._broken = tuple(broken)
         self._no_credential = tuple(no_credential)
         self._in_flight = dict(in_flight or {})
@@ -75,12 +79,31 @@ class World:
         return self.state.conversations.holder(conversation)
 
     def closed(self, step: TargetStep, now: float) -> Closure | None:
-        """Why this use of a target is passed over."""
+        """Why this use of a target is passed over: by declaration, by what attempts told, or for want of room."""
         if any(matches(pattern, step.target.id) for pattern in self._broken):
             return Closure(FOREVER, "breaker", "the test says that it is open")
-        return self.state.closed(step, now)
+        closure = self.state.closed(step, now)
+        if closure is not None or not step.target.provider.limited:
+            return closure
+        return without_room(step.target.provider, self.state.store, self.state.desks, now, now)
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Everything else that the planner asks is a fact of the live state."""
-        found: Callable[..., Any] = getattr(self.state, name)
-        return found
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        """Seconds to expect: what is declared, else what the state has seen."""
+        declared = self._latency.get(target)
+        return self.state.latency.expected(target, stream, now) if declared is None else declared
+
+    def headroom(self, target: str, now: float) -> float:
+        """The share that is left of the provider's limits."""
+        return self.state.headroom.left(target, now)
+
+    def share(self, target: str, now: float) -> float:
+        """What a balance gives this target of its share."""
+        return self.state.share(target, now)
+
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        """Each value's own."""
+        return bucket(value)
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        """Which of these claims has no room at the time that :attr:`now` says."""
+        return self.state.store.peek(claims, self.now)

@@ -119,6 +119,9 @@ class TestState(Model):
     in_flight: dict[TargetName, Annotated[int, Field(ge=0, le=LARGEST)]] = Field(
         default={}, description="Requests under way, by target."
     )
+    latency: dict[TargetName, Duration] = Field(
+        default={}, description="How long answers take, by target, as far as is known; balances by latency go by it."
+    )
 
 
 class Expect(Model):
