@@ -10,7 +10,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 SETUP := VENV='$(VENV)' PYTHON='$(PYTHON)' sh .ci/setup
 
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint search bench chaos docs clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -36,9 +36,17 @@ lint: ## Ruff (rules and format), mypy --strict, generated schemas current
 	@echo "== schemas"
 	@$(BIN)/interlock schema --check
 
+search: ## Every property on new random examples, which `make test` does not throw: it tries the same ones each time
+	@$(SETUP) demo test
+	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile search $(ARGS)
+
 bench: ## Measure it beside its peers; minutes, and prints tables
 	@$(SETUP) demo test
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: ## Let providers fail in every way, and measure what clients notice; 3 minutes, or ARGS=--short
+	@$(SETUP) demo test
+	@$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 docs: ## Write the generated parts of the documents again, and what the examples in them print
 	@$(SETUP) demo test

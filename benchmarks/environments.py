@@ -22,6 +22,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "bare": ("httptools", "msgspec", "pyreqwest==0.15.1", "uvicorn==0.54.0", "uvloop"),
     "litellm": ("litellm[proxy]==1.106.2", "uvloop"),
     "tensorzero": ("tensorzero==2026.6.0", "uvloop"),
+    "plots": ("matplotlib>=3.9,<4",),
 }
 
 INSTALL_SECONDS = 1200

@@ -15,9 +15,10 @@ from msgspec import Raw
 
 from engine.executor.attributes import request_of
 from engine.executor.intake import PATHS, BadRequestError, make_call
-from engine.graph import Graph, Key, TargetStep
+from engine.graph import Graph, Key, Limit, TargetStep
 from engine.planner import Request
-from engine.state import Closure
+from engine.state import Claim, Closure, MemoryStore, Refusal
+from engine.state.buckets import bucket
 
 from .terminal import Problem, nearest
 
@@ -40,9 +41,25 @@ class Neutral:
         """Nobody is known to keep anything."""
         return None
 
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        """Each value's own."""
+        return bucket(value)
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        """Nothing counts against any limit yet."""
+        return MemoryStore().peek(claims, 0.0)
+
     def closed(self, step: TargetStep, now: float) -> Closure | None:
         """Nobody is passed over."""
         return None
+
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        """Nothing is known yet."""
+        return 0.0
+
+    def headroom(self, target: str, now: float) -> float:
+        """Always 1."""
+        return 1.0
 
     def share(self, target: str, now: float) -> float:
         """Always 1."""

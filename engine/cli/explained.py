@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from engine.exchange import ATTEMPT_CLASSES, RULES, OutcomeClass
 from engine.graph import Reject, Split, Step, TargetStep, attributes, describe, evaluate, matches
 from engine.graph.words import percent, request_policy
-from engine.planner import children
+from engine.planner import children, order_dict
 
 from .terminal import paint, plural
 
@@ -54,6 +54,12 @@ def explained_text(graph: Graph, request: Request, plan: Plan, color: bool) -> s
         reason = max(len(skip.reason) for skip in plan.skips)
         rows = [f"  {skip.target:{width}}  {skip.reason:{reason}}  {skip.detail}".rstrip() for skip in plan.skips]
         blocks.append([paint("would not try", "bold", color), *rows])
+    for order in plan.orders:
+        told = order_dict(order)
+        head = paint(f"balance by {order.by.replace('_', ' ')}", "bold", color)
+        width = max(len(row["member"]) for row in told["members"])
+        rows = [f"  {row['member']:{width}}  {row['because']}".rstrip() for row in told["members"]]
+        blocks.append([f"{head}  {told['how']}" + (f"  ({order.path})" if order.path else ""), *rows])
     shares = [_split_line(request, plan, split) for split in _splits_of(plan.route)]
     if shares:
         blocks.append([paint("splits", "bold", color), *shares])

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from .options import overlay_option, require_config
-from .terminal import Problem
 
 
 @click.command()
@@ -57,13 +56,8 @@ def serve(
 
     A configuration that does not compile is printed and exits 1. Later edits that do not compile leave the running
     configuration serving; `interlock status` shows why. Without any `key` document it listens on loopback only.
+    Several workers need state that they share: `state.store: redis` in the settings document.
     """
-    if workers > 1:
-        raise Problem(
-            f"--workers {workers} needs state that processes share, and this configuration keeps its state in memory",
-            "retry budgets and requests in flight would be counted once a process: run one worker",
-            "if one core is not enough, run several servers on ports of their own behind a load balancer",
-        )
     if last_good is None:
         require_config(config, overlays)
     from engine.server.serve import run_server

@@ -169,7 +169,7 @@ def to_do(providers: Mapping[str, ProviderDoc]) -> list[str]:
     for name, doc in providers.items():
         words = dict.fromkeys(_PLACEHOLDER.findall(doc.base_url or ""))
         lines += [f"replace {word} in providers.d/{name}.yaml by your own" for word in words]
-        secret = doc.auth.secret_ref
+        secret = doc.auth.secret_refs[0] if doc.auth.secret_refs else None
         if secret is not None and secret.env is not None:
             lines.append(f"set {secret.env} to your key for {name}")
         elif doc.auth.scheme not in ("none", "caller"):

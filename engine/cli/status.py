@@ -64,6 +64,8 @@ def _address(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
 def status(url: str, wait: str | None, timeout: float, format_: str) -> int:
     """Show which configuration a server runs, whether a later edit is waiting or was rejected, and why.
 
+    Where several processes share their state, --wait is for all of them.
+
     Exits 1 if the last edit was rejected, if no server answers, or if --wait runs out of time. A server with keys
     wants one of scope read: put its secret into the environment variable INTERLOCK_KEY.
     """
@@ -78,9 +80,8 @@ def status(url: str, wait: str | None, timeout: float, format_: str) -> int:
     else:
         emit(_describe(body, wants_color(sys.stdout)))
     if not reached:
-        running = body["running"].get("fingerprint")
         report_problem(
-            f"{wait} is not running after {timeout:g} s; {running} is",
+            f"{wait} is not running after {timeout:g} s; {_shown(body)}",
             "the findings above say why"
             if body.get("diagnostics")
             else "was the edit deployed to the folder that this server reads?",
@@ -102,10 +103,26 @@ def _poll(url: str, wait: str | None, timeout: float) -> tuple[dict[str, Any], b
             if wait is None or not error.waiting_helps or left <= _POLL:
                 raise
         else:
-            reached = wait is None or str(body["running"].get("fingerprint", "")).startswith(wait)
+            reached = wait is None or _runs(body, wait)
             if reached or left <= _POLL:
                 return body, reached
         time.sleep(_POLL)
+
+
+def _runs(body: Mapping[str, Any], fingerprint: str) -> bool:
+    """Whether the server that answered runs this graph, and with it every process that shares its state."""
+    running = [body["running"], *_processes(body)]
+    return all(str(process.get("fingerprint", "")).startswith(fingerprint) for process in running)
+
+
+def _shown(body: Mapping[str, Any]) -> str:
+    running = [body["running"], *_processes(body)]
+    found = sorted({str(process.get("fingerprint")) for process in running})
+    return f"{' and '.join(found)} {'is' if len(found) == 1 else 'are'}"
+
+
+def _processes(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [process for process in (body.get("shared") or {}).get("processes") or () if isinstance(process, dict)]
 
 
 def _has_errors(body: Mapping[str, Any]) -> bool:
@@ -118,6 +135,7 @@ def _describe(body: Mapping[str, Any], color: bool) -> str:
     lines = [
         f"running    {paint(str(running.get('fingerprint')), 'bold', color)}, loaded {running.get('loaded_at')}{commit}"
     ]
+    lines += _shared(body, color)
     lines += _closed(body.get("state"))
     findings = [_diagnostic(entry) for entry in body.get("diagnostics") or () if isinstance(entry, dict)]
     if candidate:
@@ -144,6 +162,21 @@ def _closed(state: object) -> list[str]:
             name = row.get("target") or f"provider {row.get('provider')}"
             rows.append(f"passed over {name}: {row.get('reason')} ({when})")
     return rows
+
+
+def _shared(body: Mapping[str, Any], color: bool) -> list[str]:
+    """Whether the store of shared state is there, and which processes run something else."""
+    state = body.get("shared") or {}
+    lines = []
+    if state.get("state") == "away":
+        away = paint("away", "red", color)
+        lines.append(f"shared     {state.get('store')} is {away}: {state.get('reason')}")
+    processes, mine = _processes(body), body["running"].get("fingerprint")
+    others = [process for process in processes if process.get("fingerprint") != mine]
+    if processes:
+        lines.append(f"processes  {len(processes) - len(others)} of {len(processes)} run this graph")
+    lines += [f"           {p.get('host')}, pid {p.get('pid')} runs {p.get('fingerprint')}" for p in others]
+    return lines
 
 
 def _diagnostic(entry: Mapping[str, Any]) -> Diagnostic:

@@ -75,6 +75,26 @@ class ByCase:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """A hedge."""
+
+    steps: tuple["Blueprint", ...]
+    delay: float
+    extra: float
+    tools: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CopyTo:
+    """A mirror."""
+
+    to: UseTarget
+    share: float
+    tools: bool
+    step: "Blueprint"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Refuse:
     """A reject."""
 
@@ -82,7 +102,7 @@ class Refuse:
     message: str
 
 
-Blueprint = UseTarget | UseRoute | InTurn | OneOf | AmongEquals | ByCase | Refuse
+Blueprint = UseTarget | UseRoute | InTurn | OneOf | AmongEquals | ByCase | Beside | CopyTo | Refuse
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,8 +131,10 @@ class Draft:
 
 
 def children(step: Blueprint) -> tuple[Blueprint, ...]:
-    """The steps directly below, in order; a ``UseRoute`` has none of its own."""
-    if isinstance(step, InTurn):
+    """The steps directly below that serve, in order; a ``UseRoute`` has none of its own."""
+    if isinstance(step, CopyTo):
+        return (step.step,)
+    if isinstance(step, InTurn | Beside):
         return step.steps
     if isinstance(step, OneOf):
         return tuple(below for _, _, below in step.variants)
@@ -132,6 +154,10 @@ def shape(step: Blueprint) -> Any:
         return ("route", step.route)
     if isinstance(step, InTurn):
         return ("fallback", tuple(map(shape, step.steps)), step.on)
+    if isinstance(step, Beside):
+        return ("hedge", tuple(map(shape, step.steps)), step.delay, step.extra, step.tools)
+    if isinstance(step, CopyTo):
+        return ("mirror", shape(step.to), step.share, step.tools, shape(step.step))
     if isinstance(step, OneOf):
         variants = tuple((name, weight, shape(below)) for name, weight, below in step.variants)
         return ("split", step.name, step.key, variants, step.pins)

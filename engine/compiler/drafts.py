@@ -25,13 +25,15 @@ from engine.schema.route import (
     TargetStep,
     WeightedStep,
 )
-from engine.units import parse_duration
+from engine.units import parse_duration, parse_percent
 
 from . import features
 from .blueprint import (
     AmongEquals,
+    Beside,
     Blueprint,
     ByCase,
+    CopyTo,
     Draft,
     InTurn,
     JsonPairs,
@@ -135,7 +137,10 @@ class _Drafter:
             return self._balance(step, (*at, "balance"), depth)
         if isinstance(step, SwitchStep):
             return self._switch(step, (*at, "switch"), depth)
-        return self._later(step, at, depth)
+        if isinstance(step, MirrorStep):
+            return self._mirror(step, (*at, "mirror"), depth)
+        assert isinstance(step, HedgeStep)  # noqa: S101  - the schema knows no other step
+        return self._hedge(step, (*at, "hedge"), depth)
 
     def _target(self, step: TargetStep, at: Path) -> UseTarget:
         place = (*at, "target")
@@ -178,8 +183,6 @@ class _Drafter:
         body = step.balance
         if body.key is not None:
             self.reads.add(body.key)
-        if body.by not in features.AVAILABLE_BALANCES:
-            self.unavailable((*at, "by"), f"`balance` by {body.by}", features.INSTEAD["by"])
         members: list[tuple[Decimal, Blueprint]] = []
         for i, member in enumerate(body.steps):
             if isinstance(member, WeightedStep):
@@ -215,18 +218,16 @@ class _Drafter:
             label = "whenever this holds, an earlier case holds too"
             self.find("P415", at, summary, label, "move this case up, or remove it", key=True)
 
-    def _later(self, step: Any, at: Path, depth: int) -> Blueprint:
-        """Steps that this version does not carry out: refused, and their targets checked all the same."""
-        if isinstance(step, MirrorStep):
-            place = (*at, "mirror")
-            self.unavailable(place, "a `mirror` step", features.INSTEAD["mirror"], key=True)
-            self.targets.append((step.mirror.to, (*place, "to")))
-            return self.step(step.mirror.step, (*place, "step"), depth + 1)
-        assert isinstance(step, HedgeStep)  # noqa: S101  - the schema knows no other step
-        place = (*at, "hedge")
-        self.unavailable(place, "a `hedge` step", features.INSTEAD["hedge"], key=True)
-        steps = tuple(self.step(s, (*place, "steps", i), depth + 1) for i, s in enumerate(step.hedge.steps))
-        return InTurn(steps, FAIL_OVER)
+    def _mirror(self, step: MirrorStep, at: Path, depth: int) -> CopyTo:
+        body = step.mirror
+        self.targets.append((body.to, (*at, "to")))
+        to = UseTarget(body.to, (*at, "to"))
+        return CopyTo(to, parse_percent(body.percent), body.tools, self.step(body.step, (*at, "step"), depth + 1))
+
+    def _hedge(self, step: HedgeStep, at: Path, depth: int) -> Beside:
+        body = step.hedge
+        steps = tuple(self.step(s, (*at, "steps", i), depth + 1) for i, s in enumerate(body.steps))
+        return Beside(steps, parse_duration(body.delay), parse_percent(body.extra), body.tools)
 
 
 _MEND = "correct the values; if either may hold, join the tests with `any`"

@@ -8,17 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-AVAILABLE_BALANCES = frozenset({"weighted", "hash", "least_busy"})
-AVAILABLE_STORES = frozenset({"memory"})
-
 #: Hints for P414, by what was written.
 INSTEAD: Mapping[str, str] = MappingProxyType(
     {
-        "by": "use `by: least_busy`, `by: weighted` or `by: hash`",
-        "mirror": "write the mirror's `step` alone; requests are served by that step only",
-        "hedge": "use `fallback` with the same steps and a shorter `timeouts.first_token`",
         "holdout": "remove `holdout`, or add a split around this one whose first variant is the held-out step",
-        "store": "use `store: memory` and one process",
     }
 )
 
@@ -26,7 +19,6 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
 ONLY_CHECKED: Mapping[str, str] = MappingProxyType(
     {
         "budget": "nothing is counted or refused by it",
-        "limit": "nothing is counted or refused by it",
         "invariant": "nothing is proved by it",
         "test": "it is not run",
     }

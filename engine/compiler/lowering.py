@@ -9,6 +9,8 @@ from engine.graph import (
     Balance,
     Digester,
     Fallback,
+    Hedge,
+    Mirror,
     Reject,
     Route,
     RouteStep,
@@ -21,7 +23,7 @@ from engine.graph import (
     attributes,
 )
 
-from .blueprint import AmongEquals, Blueprint, ByCase, Draft, InTurn, OneOf, UseRoute, UseTarget
+from .blueprint import AmongEquals, Beside, Blueprint, ByCase, CopyTo, Draft, InTurn, OneOf, UseRoute, UseTarget
 from .layers import PolicyBook, Resolved, params_of
 
 
@@ -38,6 +40,7 @@ class Lowering:
         self.longest = longest
         self.found: dict[str, Target] = {}
         self.leaves: list[TargetStep] = []
+        self.metered: set[str] = set()
         self.reads: set[str] = set(draft.reads) | (attributes(draft.when) if draft.when is not None else set())
         self.misfits: list[tuple[UseTarget, Resolved]] = []
 
@@ -56,6 +59,7 @@ class Lowering:
             timeouts=timeouts,
             reads=frozenset(self.reads),
             targets=tuple(self.found.values()),
+            metered=frozenset(self.metered),
             circuits=tuple(dict.fromkeys(leaf.circuit for leaf in self.leaves)),
             digest=digester.digest(
                 (draft.head, draft.tree, tuple(other.tree for other in used), tuple(self.leaves), retry, timeouts)
@@ -72,11 +76,21 @@ class Lowering:
         if isinstance(step, OneOf):
             return self._split(step, _at(where, f"split({step.name})"))
         if isinstance(step, AmongEquals):
-            path = _at(where, "balance")
+            path, first = _at(where, "balance"), len(self.leaves)
             members = tuple((weight, self.step(s, f"{path}[{i}]")) for i, (weight, s) in enumerate(step.members))
+            if step.by == "usage":
+                self.metered |= {leaf.target.id for leaf in self.leaves[first:]}
             return Balance(step.by, members, step.key, path)
         if isinstance(step, ByCase):
             return self._switch(step, _at(where, "switch"))
+        if isinstance(step, Beside):
+            path = _at(where, "hedge")
+            steps = tuple(self.step(s, f"{path}[{i}]") for i, s in enumerate(step.steps))
+            return Hedge(steps, step.delay, step.extra, step.tools, path)
+        if isinstance(step, CopyTo):
+            path = _at(where, "mirror")
+            to = self._target(step.to, f"{path}.to")
+            return Mirror(to, step.share, self.step(step.step, f"{path}.step"), step.tools, path)
         if isinstance(step, UseRoute):
             return self._route(step, _at(where, f"route({step.route})"))
         return Reject(step.status, step.message, where or "step")

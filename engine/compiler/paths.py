@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from engine.documents import Path
 
-from .blueprint import AmongEquals, Blueprint, Draft, InTurn, UseRoute, UseTarget, children
+from .blueprint import AmongEquals, Beside, Blueprint, Draft, InTurn, UseRoute, UseTarget, children
 
 Use = tuple[str, Path]
 """A target, and where in this route's document it comes from (a used route's targets: where that route is named)."""
@@ -35,7 +35,7 @@ class Paths:
         if isinstance(step, UseRoute):
             return self.longest(self.drafts[step.route].root, step.at if at is None else at)
         ways = [self.longest(below, at) for below in children(step)]
-        if not isinstance(step, InTurn | AmongEquals):
+        if not isinstance(step, InTurn | Beside | AmongEquals):
             return max(ways, key=len, default=[])
         found: dict[str, Path] = {}
         for way in ways:
@@ -44,8 +44,8 @@ class Paths:
         return list(found.items())
 
     def repeated(self, step: Blueprint) -> Iterator[Use]:
-        """Uses of a target that an earlier step of the same fallback or balance uses already."""
-        if isinstance(step, InTurn | AmongEquals):
+        """Uses of a target that an earlier step of the same fallback, hedge or balance uses already."""
+        if isinstance(step, InTurn | Beside | AmongEquals):
             seen: set[str] = set()
             for below in children(step):
                 own = list(self.uses(below))
@@ -55,8 +55,8 @@ class Paths:
             yield from self.repeated(below)
 
     def fallbacks(self, step: Blueprint) -> Iterator[tuple[list[Use], list[Use]]]:
-        """For each fallback: the uses of its first step, and those of all later ones."""
-        if isinstance(step, InTurn):
+        """For each fallback or hedge: the uses of its first step, and those of all later ones."""
+        if isinstance(step, InTurn | Beside):
             first, *later = [list(self.uses(below)) for below in step.steps]
             yield first, [use for uses in later for use in uses]
         for below in children(step):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from engine.diagnostics import Diagnostic
 from engine.documents import KINDS, Document, Path, diagnose, place
-from engine.graph import Digester, Graph, Key, Provider, Route, Settings, Target
+from engine.graph import Digester, Graph, Key, Limit, Provider, Route, Settings, Target
 from engine.schema import (
     BudgetDoc,
     Declaration,
@@ -98,6 +98,7 @@ class Work:
     order: list[str] = field(default_factory=list)
     routes: dict[str, Route] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
+    limits: list[Limit] = field(default_factory=list)
     settings: tuple[str, Settings] | None = None
     findings: list[Finding] = field(default_factory=list)
     suggestions: dict[tuple[str, int], str | None] = field(default_factory=dict)

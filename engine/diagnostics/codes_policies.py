@@ -131,4 +131,13 @@ CODES_HERE: tuple[Code, ...] = (
         "route's own `when`) has decided already. Example: `cases: [{when: {tools: true}, step: a/x}, {when: "
         "{tools: true, stream: true}, step: a/y}]`. Move the narrower case up, or remove it.",
     ),
+    Code(
+        "P419",
+        "error",
+        "a provider that cannot be asked whether it works",
+        "`health` asks a provider from time to time whether it works, and this one cannot be asked in this way: its "
+        "protocol has no list of models, or no model of the kind is declared, or there are people behind it, who would "
+        "be disturbed, or only its callers have keys. Example: `health: {probe: embeddings}` for a provider without a "
+        "model that supports `embeddings`. Name another probe, or remove `health`.",
+    ),
 )

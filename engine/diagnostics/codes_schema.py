@@ -37,7 +37,7 @@ CODES_HERE: tuple[Code, ...] = (
         "error",
         "not one of the possible values",
         "The key takes one of a closed list of words, and this is none of them. For example `by: random` in a "
-        "balance, where `weighted`, `hash` and `least_busy` are among the words. The message lists all of them; "
+        "balance, where `weighted`, `hash` and `latency` are among the words. The message lists all of them; "
         "choose one.",
     ),
     Code(

@@ -26,9 +26,10 @@ CODES_HERE: tuple[Code, ...] = (
         "W903",
         "warning",
         "a secret that is not set here",
-        "A provider's `auth.secret` names an environment variable that is unset or empty, or a file that is not "
-        "there. The server starts all the same, and skips this provider's targets until the secret exists. Set it, "
-        "or ignore the warning on a machine that only checks configurations.",
+        "A provider's `auth.secret`, or the address of the state store, names an environment variable that is unset "
+        "or empty, or a file that is not there. The server starts all the same, and skips this provider's targets (or "
+        "does without the store) until the secret exists. Set it, or ignore the warning on a machine that only checks "
+        "configurations.",
     ),
     Code(
         "W904",

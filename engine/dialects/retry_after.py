@@ -22,23 +22,23 @@ def retry_after(header: Header, now: float) -> float | None:
     that services make: the seconds count.
     """
     for name in _MILLISECONDS:
-        milliseconds = _number(header(name))
+        milliseconds = number(header(name))
         if milliseconds is not None and milliseconds > 0:
             return _capped(milliseconds / 1000)
     text = header("retry-after")
     found = seconds(text)
     if found is not None:
         return found
-    until = _date(text)
+    until = date(text)
     if until is None:
         return None
-    sent = _date(header("date"))
+    sent = date(header("date"))
     return _capped(until - (sent if sent is not None else now))
 
 
 def seconds(text: str | None) -> float | None:
     """The number that ``text`` is, in 0..:data:`CAP`; ``None`` where it is none."""
-    value = _number(text)
+    value = number(text)
     return None if value is None else _capped(value)
 
 
@@ -46,7 +46,8 @@ def _capped(value: float) -> float:
     return min(max(value, 0.0), CAP)
 
 
-def _number(text: str | None) -> float | None:
+def number(text: str | None) -> float | None:
+    """The number that ``text`` is, whatever its size; ``None`` where it is none."""
     try:
         value = float(text) if text else None
     except ValueError:
@@ -54,7 +55,8 @@ def _number(text: str | None) -> float | None:
     return value if value is None or value == value else None
 
 
-def _date(text: str | None) -> float | None:
+def date(text: str | None) -> float | None:
+    """The Unix time of an HTTP date; ``None`` where it is none."""
     try:
         when = parsedate_to_datetime(text) if text else None
         if when is None:

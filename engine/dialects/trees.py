@@ -19,6 +19,14 @@ def json_tree(data: bytes | str) -> Any:
         raise ValueError(f"not JSON: {problem}") from None
 
 
+def json_object(data: bytes) -> dict[str, Any]:
+    """The object in a JSON text, else an empty one; not to be changed."""
+    try:
+        return mapping(json_tree(data))
+    except ValueError:
+        return _NOTHING
+
+
 def json_text(value: Any) -> str:
     """The value as JSON without blanks."""
     return msgspec.json.encode(value).decode()

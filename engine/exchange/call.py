@@ -47,5 +47,7 @@ class Call(msgspec.Struct):
     no_fallback: bool = False
     authorization: str | None = None
     """The caller's own credential, for providers whose ``auth.scheme`` is ``caller``."""
+    arrived: float = 0.0
+    """When the request was there, by ``time.perf_counter``; 0 where nobody looked."""
     canonical: Any = None
     """The request in canonical form, once a target of another dialect has needed it."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from .trace import Trace
 from .usage import Usage
 
 
@@ -125,7 +126,8 @@ class Attempt(msgspec.Struct, frozen=True):
     """One wire request to one target: what happened, with no content of the request or the reply.
 
     ``started`` is seconds after the request's start; ``duration`` and ``first_token`` are seconds after the attempt's
-    own start (``first_token`` of streams only, ``None`` before any output). ``detail`` is for the operator.
+    own start (``first_token`` of streams only, ``None`` before any output). ``detail`` is for the operator. ``hedged``
+    is an attempt that was made beside another one, not after it.
     """
 
     target: str
@@ -137,6 +139,8 @@ class Attempt(msgspec.Struct, frozen=True):
     retry_after: float | None = None
     detail: str = ""
     usage: Usage | None = None
+    hedged: bool = False
+    """Whether it was begun beside another attempt, which was slow."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -144,7 +148,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
     ``usage`` is ``None`` where the upstream did not say: unknown, never zero. Times are seconds; ``started_at`` is Unix
     time. ``target`` is the last target attempted (``None`` if none was). ``fingerprint`` is the graph's, ``variants``
-    the (split, variant) pairs the request was assigned, ``dropped`` what the target could not carry.
+    the (split, variant) pairs the request was assigned, ``dropped`` what the target could not carry. ``added`` is the
+    gateway's own part of the time: from the request's arrival to its reply (of a stream: to the first output), without
+    the time in which an upstream was waited for. ``trace`` is its place in a trace, where requests are traced.
     """
 
     request_id: str
@@ -165,6 +171,8 @@ class Outcome(msgspec.Struct, frozen=True):
     code: str = ""
     variants: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
+    added: float = 0.0
+    trace: Trace | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain JSON values, as the access log prints it; no content, no secret."""

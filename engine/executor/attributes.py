@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Raw, Struct
@@ -11,6 +12,7 @@ from msgspec import Raw, Struct
 from engine.exchange import Call
 from engine.planner import Request
 
+from .beginning import Beginning
 from .intake import SURFACES
 
 #: Tokens that one image counts for, whatever its bytes.
@@ -20,11 +22,16 @@ BYTES_PER_TOKEN = 4
 
 _NO_FIELDS: dict[str, Raw] = {}
 _ABSENT = frozenset({b"null", b"[]", b"{}", b'""'})
-#: Fields whose text a model reads: those that may hold images, and the others.
-_CONVERSATIONS = ("messages", "input")
-_TEXTS = ("prompt", "system", "instructions", "query", "documents")
-#: Fields that say which form the answer shall have, in one protocol or another.
-_FORMATS = ("response_format", "text", "output_format", "output_config")
+#: What fields of a body are: a conversation, which may hold images; other text that a model reads; tools; and the form
+#: that the answer shall have, in one protocol or another.
+_ROLES: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("messages", "input"), "talk"),
+        **dict.fromkeys(("prompt", "system", "instructions", "query", "documents"), "text"),
+        **dict.fromkeys(("tools", "functions"), "tools"),
+        **dict.fromkeys(("response_format", "text", "output_format", "output_config"), "form"),
+    }
+)
 #: Surfaces whose conversations an upstream may keep.
 _KEPT = frozenset({"responses", "messages"})
 _LONGEST = ("max_completion_tokens", "max_tokens", "max_output_tokens")
@@ -63,24 +70,24 @@ def request_of(call: Call) -> Request:
     body = call.body or _NO_FIELDS
     tools = schema = remote = False
     images = size = 0
-    for name in _CONVERSATIONS:
-        if name in body:
-            text = bytes(body[name])
+    for name in body:
+        role = _ROLES.get(name)
+        if role is None:
+            continue
+        text = bytes(body[name])
+        if role == "talk":
             size += len(text)
             # Looked for at length only where a word hints at it, or an escape could hide the word.
             if b"image" in text or b"\\u00" in text:
                 images, image_bytes, remote = _images(body[name])
                 size -= image_bytes
-    for name in _TEXTS:
-        if name in body:
-            size += len(bytes(body[name]))
-    for name in ("tools", "functions"):
-        if name in body and bytes(body[name]) not in _ABSENT:
-            tools = True
-            size += len(bytes(body[name]))
-    for name in _FORMATS:
-        if name in body:
+        elif role == "text":
+            size += len(text)
+        elif role == "form":
             schema = schema or _asks_schema(body[name])
+        elif text not in _ABSENT:
+            tools = True
+            size += len(text)
     conversation = _conversation(call.surface, body) if call.surface in _KEPT else None
     needed = SURFACES[call.path].needs or call.kind
     needs = _needs(needed, call.stream, tools, images > 0, schema)
@@ -107,6 +114,7 @@ def request_of(call: Call) -> Request:
         kind=call.kind,
         front=call.front,
         conversation=conversation,
+        prompt_of=None if call.body is None else Beginning(call.body),
     )
 
 

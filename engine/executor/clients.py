@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +18,10 @@ from msgspec import Raw, Struct, json
 from engine.dialects import Link, dialects, link
 from engine.errors import PrepareError
 from engine.exchange import Shape
-from engine.graph import Graph, Provider, Settings, TargetStep, Timeouts
-from engine.state import State
+from engine.graph import Graph, Limit, Provider, SecretRef, Settings, TargetStep, Timeouts
+from engine.planner import least_claims
+from engine.state import Claim, Closure, Refusal, State
+from engine.state.buckets import bucket
 
 from .credentials import Credential, credential_of
 from .inbox import Inbox
@@ -64,6 +69,7 @@ class ProviderClient:
         "_options",
         "_transports",
         "_ways",
+        "accounts",
         "credential",
         "dialect",
         "headers",
@@ -89,6 +95,8 @@ class ProviderClient:
             self.credential = Installed(provider.command, environ)
         else:
             self.credential = credential_of(provider.auth, provider.base_url, environ)
+        self.accounts: tuple[ProviderClient, ...] = (self,)
+        """The same connections with each of the provider's secrets."""
         self.headers = tuple((name.lower(), value) for name, value in provider.headers)
         self.own_headers = frozenset(name for name, _ in self.headers)
         self.holders = 0
@@ -96,6 +104,14 @@ class ProviderClient:
         self._make = make
         # A client's connect timeout is fixed when it is made, while policies set it per route and target.
         self._transports: dict[float, Transport] = {}
+        if provider.auth.others:
+            self.accounts = (self, *(self._with(secret, environ) for secret in provider.auth.others))
+
+    def _with(self, secret: SecretRef, environ: Mapping[str, str]) -> ProviderClient:
+        twin = copy(self)
+        auth = replace(self.provider.auth, secret=secret, others=())
+        twin.credential = credential_of(auth, self.provider.base_url, environ)
+        return twin
 
     def way(self, front: str, kind: str) -> Way | None:
         """The way for requests of ``kind`` from clients that speak ``front``; ``None`` where there is none."""
@@ -133,28 +149,66 @@ class ProviderClient:
 class LiveView:
     """The planner's view of the moment."""
 
-    __slots__ = ("_clients", "closed", "holder", "in_flight", "share")
+    __slots__ = ("_clients", "_state", "headroom", "holder", "in_flight", "latency", "share")
 
     def __init__(self, state: State, clients: Clients) -> None:
+        self._state = state
         self.in_flight = state.in_flight
         self.holder = state.conversations.holder
-        self.closed = state.closed
         self.share = state.share
+        self.latency = state.latency.expected
+        self.headroom = state.headroom.left
         self._clients = clients
 
     def credential(self, provider: str) -> bool:
         """Whether the provider's credential is there."""
         return self._clients.credential(provider)
 
+    def closed(self, step: TargetStep, now: float) -> Closure | None:
+        """Why this use of a target is to be passed over: what attempts have told, or that its limits have no room."""
+        closure = self._state.closed(step, now)
+        if closure is not None or not step.target.provider.limited:
+            return closure
+        return self._without_room(step.target.provider, now)
+
+    def _without_room(self, provider: Provider, now: float) -> Closure | None:
+        """A closure where no account of the provider can take the smallest request, or others wait for that."""
+        state, moment = self._state, time.monotonic()
+        desk = state.desk(provider.name)
+        wait, detail = math.inf, "its limits are used up"
+        for account in provider.accounts:
+            alone = desk.left_alone(account, moment)
+            refusal = None if alone else state.store.peek(least_claims(provider, account), moment)
+            wait = min(wait, refusal.retry_after if refusal is not None else alone)
+        if len(desk.line):
+            wait, detail = max(wait, 0.001), f"{len(desk.line)} requests wait for its limits"
+        return Closure(now + wait, "limit", detail) if wait > 0 else None
+
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        """The bucket of this value; what clients can make up is bounded in number."""
+        if limit.trusted:
+            return bucket(value)
+        longest = max((rate.per or 0.0 for rate in limit.rates), default=0.0)
+        return self._state.buckets.of(limit.name, value, longest, time.monotonic())
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        """Which of these claims has no room at this moment, as far as this process knows."""
+        return self._state.store.peek(claims, time.monotonic())
+
 
 class Clients:
     """The clients of one graph. ``Clients.prepare`` makes them, :meth:`release` lets go of them, once."""
 
-    __slots__ = ("_by_provider", "_keys", "_released", "_shapes", "_view", "renewed")
+    __slots__ = ("_by_provider", "_keys", "_released", "_shapes", "_view", "renewed", "settings")
 
     def __init__(
-        self, by_provider: dict[str, ProviderClient], keys: dict[str, Any], renewed: frozenset[str] = frozenset()
+        self,
+        by_provider: dict[str, ProviderClient],
+        keys: dict[str, Any],
+        settings: Settings,
+        renewed: frozenset[str] = frozenset(),
     ) -> None:
+        self.settings = settings
         self.renewed = renewed
         """The providers that the graph before had too, and whose connection or credential is another one now."""
         self._by_provider = by_provider
@@ -190,7 +244,8 @@ class Clients:
                 continue
             made[name] = _make(provider, graph.settings, ca_pem, environ, transport)
         known = () if previous is None else previous._by_provider.items()
-        return cls(made, keys, frozenset(name for name, client in known if made.get(name, client) is not client))
+        renewed = frozenset(name for name, client in known if made.get(name, client) is not client)
+        return cls(made, keys, graph.settings, renewed)
 
     def view(self, state: State) -> LiveView:
         """The planner's view of these clients and the engine's one ``state``."""
@@ -208,7 +263,8 @@ class Clients:
 
     def credential(self, provider: str) -> bool:
         """Whether the provider's credential is there."""
-        return self._by_provider[provider].credential.available(time.monotonic())
+        accounts, now = self._by_provider[provider].accounts, time.monotonic()
+        return any(account.credential.available(now) for account in accounts)
 
     def shape(self, step: TargetStep) -> Shape:
         """How requests for this use of a target are encoded; made at its first use."""
@@ -273,7 +329,10 @@ def shape_of(step: TargetStep) -> Shape:
 
 def _client_key(provider: Provider, settings: Settings, ca_pem: bytes | None) -> tuple[Any, ...]:
     auth = provider.auth
-    refs = [ref and (ref.kind, ref.name, ref.command) for ref in (auth.secret, auth.access_key, auth.session_token)]
+    refs = [
+        ref and (ref.kind, ref.name, ref.command)
+        for ref in (auth.secret, auth.access_key, auth.session_token, *auth.others)
+    ]
     names = (auth.region, auth.service, auth.tenant, auth.client_id, auth.audience)
     credential = (auth.scheme, auth.header, *refs, *names)
     return (

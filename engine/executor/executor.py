@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from engine.exchange import Call, Outcome
+from engine.exchange import Call, Mirrored, Outcome, Tracing
 from engine.graph import Graph
 from engine.state import State
 
 from .clients import Clients, LiveView
+from .mirroring import Mirrors
 from .reply import Reply, StreamReply
 from .run import Run
 from .watch import Watches
@@ -27,11 +28,22 @@ class Pin(Protocol):
 
 
 class Executor:
-    """Runs requests on one event loop. ``observe`` receives every outcome, exactly once; it must not raise or wait."""
+    """Runs requests on one event loop.
 
-    def __init__(self, state: State, observe: Callable[[Outcome], None]) -> None:
+    ``observe`` receives every outcome, exactly once, ``mirrored`` what became of copies; neither may raise or wait.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        observe: Callable[[Outcome], None],
+        mirrored: Callable[[Mirrored], None] = lambda _: None,
+    ) -> None:
         self.state = state
         self.observe = observe
+        self._mirrors = Mirrors(mirrored)
+        self.tracing: Tracing | None = None
+        """How requests are traced from here on; ``None`` is not at all."""
         self._watches: Watches | None = None
 
     def view(self, clients: Clients) -> LiveView:
@@ -47,4 +59,10 @@ class Executor:
         watches = self._watches
         if watches is None:
             watches = self._watches = Watches(asyncio.get_running_loop())
-        return Run(self.state, self.observe, pin.clients, pin.release, call, watches).serve(pin.graph)
+        return Run(
+            self.state, self.observe, pin.clients, pin.release, call, watches, self.tracing, self._mirrors
+        ).serve(pin.graph)
+
+    async def close(self) -> None:
+        """Give up copies of requests; requests go on."""
+        await self._mirrors.close()

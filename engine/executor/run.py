@@ -6,20 +6,34 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from engine.dialects import COUNT_TOKENS
-from engine.exchange import RULES, Attempt, Call, Header, Outcome, OutcomeClass, UncarriedError, Usage, Verdict
-from engine.graph import Graph, Reject, Route, TargetStep
-from engine.planner import Facts, Go, Plan, Stop, Wait, advance, pass_over, plan
+from engine.exchange import (
+    RULES,
+    Attempt,
+    Call,
+    Header,
+    Outcome,
+    OutcomeClass,
+    Tracing,
+    UncarriedError,
+    Usage,
+    Verdict,
+)
+from engine.graph import Graph, TargetStep
+from engine.planner import Plan, plan
 from engine.state import State
 
-from .attempt import plain_attempt
+from .admission import Held, enter, rate_headers
+from .attempt import LOST, Try
 from .attributes import request_of
 from .clients import Clients
+from .mirroring import Mirrors
 from .reply import Headers, Reply, StreamReply, error_body, error_reply, id_headers
-from .streaming import stream_attempt
-from .watch import Watched, Watches
+from .seats import Seat
+from .walk import attempt_all
+from .watch import Watches
 
 #: Characters of a model's name that a record holds: it comes from the client, and may be as long as a book.
 MAX_MODEL = 200
@@ -27,24 +41,43 @@ MAX_MODEL = 200
 _log = logging.getLogger("interlock.executor")
 
 
-class Run(Watched):
+def _unheard(_: Outcome) -> None:
+    """Nobody is told."""
+
+
+def _unheld() -> None:
+    """There is nothing to let go."""
+
+
+class Run:
     """One request: :meth:`serve` works on it, :meth:`finish` ends it, once."""
 
     __slots__ = (
+        "_arrived",
         "_attempts",
         "_finished",
+        "_mirrors",
         "_observe",
+        "_paused",
+        "_pauses",
         "_release",
+        "added",
         "begun",
         "call",
         "clients",
         "clock",
+        "copied",
         "deadline",
+        "decided",
         "dropped",
+        "held",
         "plan",
         "started",
         "started_at",
         "state",
+        "trace",
+        "tracing",
+        "watches",
     )
 
     def __init__(
@@ -55,8 +88,11 @@ class Run(Watched):
         release: Callable[[], None],
         call: Call,
         watches: Watches,
+        tracing: Tracing | None = None,
+        mirrors: Mirrors | None = None,
     ) -> None:
-        super().__init__(watches)
+        self.watches = watches
+        self.decided = False
         self.state = state
         self.clients = clients
         self.call = call
@@ -66,7 +102,15 @@ class Run(Watched):
         self.plan: Plan | None = None
         self.dropped: tuple[str, ...] = ()
         self.begun = 0
+        self.held: Held | None = None
+        self.tracing = tracing
+        self.trace = None if tracing is None else tracing.begin(call.headers)
+        self.added: float | None = None
+        self._arrived = call.arrived or time.perf_counter()
+        self._paused, self._pauses = 0.0, 0
         self._attempts: list[Attempt] = []
+        self.copied: tuple[tuple[TargetStep, ...], bytes | None] | None = None
+        self._mirrors = mirrors
         self._observe = observe
         self._release = release
         self._finished: Outcome | None = None
@@ -74,12 +118,18 @@ class Run(Watched):
     async def serve(self, graph: Graph) -> Reply | StreamReply:
         """The reply; never raises but for a cancellation, which closes the upstream's connection."""
         try:
-            made = self.plan = plan(graph, request_of(self.call), self.clients.view(self.state), self.started_at)
+            request = request_of(self.call)
+            if request.conversation is not None:
+                await self.state.conversations.find(request.conversation)
+            made = plan(graph, request, self.clients.view(self.state), self.started_at)
+            if made.limits and made.stop is None:
+                made = await enter(self, made)
+            self.plan = made
             if made.route is None or made.stop is not None:
                 return self._stopped(made)
             total, asked = made.route.timeouts.total, self.call.deadline
             self.deadline = self.started + (total if asked is None else min(total, asked))
-            return await self._attempt_all(made, made.route)
+            return await attempt_all(self, made, made.route)
         except asyncio.CancelledError:
             # The client left, or whoever awaited the reply gave up.
             self.finish(OutcomeClass.CANCELLED, RULES[OutcomeClass.CANCELLED].status, code="cancelled")
@@ -89,84 +139,80 @@ class Run(Watched):
             _log.exception("request %s failed inside the gateway", self.call.request_id)
             return self._defect()
 
-    async def _attempt_all(self, plan: Plan, route: Route) -> Reply | StreamReply:
-        """Attempt candidates as ``advance`` says, until one serves or the request ends otherwise."""
-        facts = Facts(0.0, closed=self.state.closed, passed=plan.passed, position=plan.start, farthest=plan.start)
-        budget = self.state.retry_budget(route.name)
-        budget.request(self.started)
-        position = plan.start
-        while True:
-            step = plan.candidates[position].step
-            if isinstance(step, Reject):
-                verdict = Verdict(OutcomeClass.REJECTED, message=step.message)
-                return self._refused(OutcomeClass.REJECTED, step.status, verdict)
-            try:
-                attempt = self._attempt(step)
-            except UncarriedError as problem:
-                onward = pass_over(plan, position, facts, self.now())
-                if isinstance(onward, Stop) and onward.outcome_class is OutcomeClass.OVERLOADED:
-                    return self._failed(onward.outcome_class, Verdict(onward.outcome_class))
-                if not isinstance(onward, Go):
-                    return self._uncarried(problem)
-                position = facts.follow(onward)
-                continue
-            self.begun = facts.attempts = facts.attempts + 1
-            facts.tries += 1
-            result = await attempt
-            if not isinstance(result, Verdict):
-                return result
-            moment = self.clock()
-            facts.remaining = self.deadline - moment
-            facts.retry_after = result.retry_after
-            facts.retry_allowed = budget.allows(route.retry.budget, moment)
-            if result.outcome_class is OutcomeClass.CONTEXT_EXCEEDED:
-                facts.larger_than = max(facts.larger_than, step.target.context_window or 0)
-            following = advance(plan, position, result.outcome_class, facts, self.now())
-            if isinstance(following, Go):
-                position = facts.follow(following, result.outcome_class)
-                if following.again:
-                    budget.retry(moment)
-            elif isinstance(following, Wait):
-                # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
-                budget.retry(moment)
-                await asyncio.sleep(following.delay)
-            else:
-                return self._failed(following.outcome_class, result)
+    def attempt(self, step: TargetStep, hedged: bool, seat: Seat | None = None) -> Try | Reply | Verdict:
+        """An attempt at a target, to be made at once; what the client gets, or the verdict, where none is needed.
 
-    def _attempt(self, step: TargetStep) -> Awaitable[Reply | StreamReply | Verdict]:
-        """One attempt at a target, to be awaited; the target counts as busy meanwhile. Raises ``UncarriedError``."""
-        client, call = self.clients.of(step.target.provider.name), self.call
+        ``hedged`` is whether another one is under way, ``seat`` its place where the provider has limits. Raises
+        ``UncarriedError``.
+        """
+        try:
+            tried = self._tried(step, hedged, seat)
+        except UncarriedError:
+            if seat is not None:
+                seat.cancel()
+            raise
+        if seat is not None and not isinstance(tried, Try):
+            seat.cancel()
+        return tried
+
+    def _tried(self, step: TargetStep, hedged: bool, seat: Seat | None) -> Try | Reply | Verdict:
+        call = self.call
+        client = self.clients.of(step.target.provider.name) if seat is None else seat.client
         way = client.way(call.front, call.kind)
         if way is None:
             if call.kind == COUNT_TOKENS:
                 return self._estimated(step)
             raise UncarriedError("model", f"Target {step.target.id!r} has no {call.kind}.")
         request = way.link.encode(call, self.clients.shape(step))
+        self.begun += 1
+        tried = Try(self, client, way, step, request, hedged)
         if request.dropped and step.unsupported == "error":
-            return self._unsupported(step, request.dropped)
+            return self._unsupported(tried)
         self.dropped = request.dropped
-        return (stream_attempt if call.stream else plain_attempt)(self, client, way, step, request)
+        tried.seat = seat
+        return tried
 
-    async def _estimated(self, step: TargetStep) -> Reply:
+    def _estimated(self, step: TargetStep) -> Reply:
         """The number of tokens for a target that does not count them: the estimate that routing goes by."""
         self.begun = 0
         body = b'{"input_tokens":%d}' % request_of(self.call).input_tokens
         return Reply(200, self.served_headers(step, None), body, self.finish(OutcomeClass.SERVED, 200))
 
-    def _uncarried(self, problem: UncarriedError) -> Reply:
+    def uncarried(self, problem: UncarriedError) -> Reply:
         """No target is left that could take the request as it is."""
         if self._attempts:
             last = self._attempts[-1]
-            return self._failed(last.outcome_class, Verdict(last.outcome_class))
+            return self.failed(last.outcome_class, Verdict(last.outcome_class))
         verdict = Verdict(OutcomeClass.INVALID_REQUEST, "unsupported_content", problem.message, problem.param)
-        return self._refused(OutcomeClass.INVALID_REQUEST, 400, verdict)
+        return self.refused(OutcomeClass.INVALID_REQUEST, 400, verdict)
 
-    async def _unsupported(self, step: TargetStep, dropped: tuple[str, ...]) -> Verdict:
+    def _unsupported(self, tried: Try) -> Verdict:
+        dropped = tried.request.dropped
         names = ", ".join(dropped)
-        message = f"Target {step.target.id!r} does not support {names}, and this route forbids dropping it."
+        message = f"Target {tried.step.target.id!r} does not support {names}, and this route forbids dropping it."
         verdict = Verdict(OutcomeClass.INVALID_REQUEST, "unsupported_parameter", message, dropped[0])
-        self.record(step, verdict, self.clock(), None)
+        self.record(tried, verdict, None)
         return verdict
+
+    def pause(self) -> None:
+        """From here on others are waited for; :meth:`resume` must follow. Several pauses at once count as one.
+
+        The loop's clock stands still within one of its turns, so it cannot tell what the gateway itself takes.
+        """
+        if not self._pauses:
+            self._paused -= time.perf_counter()
+        self._pauses += 1
+
+    def resume(self) -> None:
+        """The wait is over."""
+        self._pauses -= 1
+        if not self._pauses:
+            self._paused += time.perf_counter()
+
+    def work_done(self) -> float:
+        """Seconds that the request took so far, without its pauses; in the midst of one it is counted up to now."""
+        now = time.perf_counter()
+        return now - self._arrived - (self._paused + now if self._pauses else self._paused)
 
     def now(self) -> float:
         """Unix time, as steady as the loop's clock."""
@@ -178,9 +224,8 @@ class Run(Watched):
 
     def record(
         self,
-        step: TargetStep,
+        tried: Try,
         verdict: Verdict,
-        began: float,
         status: int | None,
         first_token: float | None = None,
         usage: Usage | None = None,
@@ -190,11 +235,14 @@ class Run(Watched):
 
         An upstream that complains of the request may quote it: those words are for the client, not for records.
         """
-        ended = self.clock()
+        step, began, ended = tried.step, tried.began, self.clock()
         # That the client, or the route, had no more time is not the target's fault.
         late = verdict.outcome_class is OutcomeClass.TIMEOUT and ended >= self.deadline
+        if tried.seat is not None:
+            tried.seat.end(verdict, status, usage, ended)
+            late = late or tried.seat.spare  # what is said of one account says nothing of the provider
         noted = Verdict(OutcomeClass.DEADLINE) if late else verdict
-        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header)
+        self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header, self.call.stream)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:
             detail = verdict.code
@@ -209,11 +257,16 @@ class Run(Watched):
                 verdict.retry_after,
                 detail,
                 usage or verdict.usage,
+                tried.hedged,
             )
         )
 
+    def cancelled(self) -> Verdict:
+        """The verdict on an attempt that was cancelled from outside: another one serves, or nobody waits any longer."""
+        return LOST if self.decided else Verdict(OutcomeClass.CANCELLED)
+
     def timed_out(self, what: str, seconds: float) -> Verdict:
-        """The verdict after the watch has fired: the attempt's own limit, or the request's deadline."""
+        """The verdict on an attempt whose limit has passed: its own, or the request's deadline."""
         if self.clock() >= self.deadline:
             what, seconds = "the request's deadline", self.deadline - self.started
         return Verdict(OutcomeClass.TIMEOUT, detail=f"{what} of {seconds:g}s passed")
@@ -226,6 +279,8 @@ class Run(Watched):
             headers.append((b"x-interlock-graph", plan.fingerprint.encode()))
             if plan.route is not None:
                 headers.append((b"x-interlock-route", plan.route.name.encode()))
+            if plan.limits:
+                headers += rate_headers(plan, self.held)
         if target is not None:
             headers.append((b"x-interlock-target", target.encode()))
         headers.append((b"x-interlock-attempts", b"%d" % self.begun))
@@ -245,7 +300,6 @@ class Run(Watched):
         """End the request: one outcome, reported once; the snapshot is let go."""
         if self._finished is not None:
             return self._finished
-        self.unwatch()
         call, plan = self.call, self.plan
         last = self._attempts[-1] if self._attempts else None
         self._finished = Outcome(
@@ -267,10 +321,45 @@ class Run(Watched):
             code,
             plan.variants if plan is not None else (),
             self.dropped,
+            self.work_done() if self.added is None else self.added,
+            self.trace,
         )
+        if self.held is not None:
+            self.held.end(self._attempts)
         self._observe(self._finished)
-        self._release()
+        if self.copied is None or not self._copied(last):
+            self._release()
         return self._finished
+
+    def _copied(self, served: Attempt | None) -> bool:
+        """Whether the request, which has ended with this attempt, was taken over to be copied."""
+        if self.copied is None or self._mirrors is None or served is None:
+            return False
+        targets, body = self.copied
+        return self._mirrors.send(self, targets, served, body)
+
+    def again(self, call: Call) -> Run:
+        """Another run for a copy of this request: on the same snapshot, and heard of by nobody."""
+        return Run(self.state, _unheard, self.clients, _unheld, call, self.watches)
+
+    def let_go(self) -> None:
+        """Let the snapshot go, which whoever took over the served request has held on to."""
+        self._release()
+
+    @property
+    def last(self) -> Attempt:
+        """The attempt that ended last."""
+        return self._attempts[-1]
+
+    @property
+    def route(self) -> str:
+        """The route's name; empty where there is none."""
+        return self.plan.route.name if self.plan is not None and self.plan.route is not None else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The graph's."""
+        return self.plan.fingerprint if self.plan is not None else ""
 
     def _defect(self) -> Reply:
         """An error of ours: the client learns the request's id, the log the rest."""
@@ -288,18 +377,23 @@ class Run(Watched):
         """The plan says the request ends without any attempt."""
         stop = plan.stop or OutcomeClass.UNROUTABLE
         status = plan.status if plan.status is not None else RULES[stop].status
-        return self._refused(stop, status, Verdict(stop, plan.code, plan.message, retry_after=plan.retry_after))
+        recovers = plan.retry_after if plan.refusal is None else plan.refusal.retry_after
+        return self.refused(stop, status, Verdict(stop, plan.code, plan.message), recovers)
 
-    def _refused(self, outcome: OutcomeClass, status: int, verdict: Verdict) -> Reply:
+    def refused(self, outcome: OutcomeClass, status: int, verdict: Verdict, recovers: float | None = None) -> Reply:
+        """The request ends before any attempt, or by a step that refuses; ``recovers`` is when to come again."""
         error = error_body(outcome, self.call.request_id, verdict)
         if verdict.code and RULES[outcome].shows_message:
             error["code"] = verdict.code
-        return self._error(outcome, status, error, verdict.retry_after)
+        return self._error(outcome, status, error, recovers)
 
-    def _failed(self, outcome: OutcomeClass, verdict: Verdict) -> Reply:
+    def failed(self, outcome: OutcomeClass, verdict: Verdict) -> Reply:
         """No candidate is left, or the last outcome allows no other."""
         error = error_body(outcome, self.call.request_id, verdict if verdict.outcome_class is outcome else None)
-        return self._error(outcome, RULES[outcome].status, error)
+        recovers = verdict.retry_after if verdict.outcome_class is outcome else None
+        if recovers is not None and self._attempts:
+            recovers = min(recovers, self._recovers())
+        return self._error(outcome, RULES[outcome].status, error, recovers)
 
     def _recovers(self) -> float:
         """Seconds until the first target may serve again, as its own last answer said; 1 where none said anything."""
@@ -313,9 +407,11 @@ class Run(Watched):
         self, outcome: OutcomeClass, status: int, error: dict[str, object], recovers: float | None = None
     ) -> Reply:
         headers = self.headers(self._attempts[-1].target if self._attempts else None)
-        if status in (429, 503) and not RULES[outcome].terminal:
-            seconds = self._recovers() if recovers is None else recovers
-            headers.append((b"retry-after", b"%d" % max(1, math.ceil(round(seconds, 3)))))
+        # What will never have room is final, whatever its class.
+        terminal = RULES[outcome].terminal or recovers == math.inf
+        if status in (429, 503) and not terminal:
+            wait = self._recovers() if recovers is None else recovers
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(round(wait, 3)))))
         record = self.finish(outcome, status, code=str(error["code"] or ""))
         speaks = self.call.front
-        return error_reply(status, error, headers, terminal=RULES[outcome].terminal, outcome=record, speaks=speaks)
+        return error_reply(status, error, headers, terminal=terminal, outcome=record, speaks=speaks)

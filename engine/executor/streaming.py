@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.dialects import front
 from engine.dialects.bridge import EVENTS, Whole
-from engine.exchange import RULES, Outcome, OutcomeClass, StreamDecoder, Verdict, WireRequest
-from engine.graph import TargetStep
+from engine.exchange import RULES, Outcome, OutcomeClass, StreamDecoder, Verdict
 
-from .attempt import NO_CREDENTIAL, outgoing, unreachable, without_secrets
+from .attempt import LOST, NO_CREDENTIAL, Try, outgoing, unreachable, without_secrets
 from .clients import ProviderClient, Way
 from .reply import StreamReply, error_body
 from .transport import MAX_ERROR, StreamAnswer, TransportError
@@ -24,37 +23,43 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for the upstream's own close after its end marker, so that the connection can be used again.
 LINGER = 0.5
+#: Bytes of a stream that are kept to be compared with its mirror's; of a longer one there is no text to compare.
+MOST_KEPT = 1024 * 1024
 
 
-async def stream_attempt(
-    run: Run, client: ProviderClient, way: Way, step: TargetStep, request: WireRequest
-) -> StreamReply | Verdict:
-    """The stream once its first output is there, else the verdict, recorded."""
-    began = run.clock()
+async def stream_attempt(tried: Try) -> Verdict | None:
+    """``None`` once the first output of the stream is there, for :func:`stream_reply`; else the verdict, recorded."""
+    run, client, way, step, request = tried.run, tried.client, tried.way, tried.step, tried.request
+    began = tried.began
     url = way.base + request.path
     limits = step.timeouts
     run.state.enter(step, run.unix(began))
-    run.arm(min(run.deadline, began + limits.first_token))
+    tried.arm(min(run.deadline, began + limits.first_token))
     answer: StreamAnswer | None = None
     committed = False
     try:
         if client.credential.due(began):
             await client.credential.refresh(began)
-        headers = outgoing(run, client, request, url)
+        headers = outgoing(run, client, request, url, began)
         started: tuple[StreamDecoder, bytes] | Verdict = NO_CREDENTIAL
         if headers is not None:
-            answer = await client.transport(limits.connect).open(request.method, url, headers, request.body)
+            transport = client.transport(limits.connect)
+            run.pause()
+            try:
+                answer = await transport.open(request.method, url, headers, request.body)
+            finally:
+                run.resume()
             started = await _start(run, client, way, answer)
         committed = not isinstance(started, Verdict)
     except TransportError as problem:
         started = unreachable(problem)
     except asyncio.CancelledError:
-        if not run.expired():
-            run.record(step, Verdict(OutcomeClass.CANCELLED), began, None)
+        if not tried.expired():
+            run.record(tried, run.cancelled(), None)
             raise
-        started = run.timed_out("the limit on the first token", limits.first_token)
+        started = tried.cut_short("the limit on the first token", limits.first_token)
     finally:
-        run.disarm()
+        tried.disarm()
         if not committed:
             # A stream that began stays under way until its end, which the stream itself reports.
             run.state.leave(step.target.id)
@@ -63,13 +68,27 @@ async def stream_attempt(
     if isinstance(started, Verdict) or answer is None:
         verdict = without_secrets(started, client, run) if isinstance(started, Verdict) else NO_CREDENTIAL
         status, header = (answer.status, answer.header) if answer is not None else (None, None)
-        run.record(step, verdict, began, status, header=header)
+        run.record(tried, verdict, status, header=header)
         return verdict
-    decoder, first = started
-    run.state.answered(step, run.unix(began), run.now())
-    pieces = StreamPieces(run, client, step, answer, decoder, first, began)
-    told = EVENTS if isinstance(decoder, Whole) else way.link.content_type(run.call, answer.header)
-    return StreamReply(200, run.served_headers(step, told), pieces)
+    tried.opened = (answer, *started)
+    return None
+
+
+def stream_reply(tried: Try) -> StreamReply:
+    """The reply of an attempt whose stream has begun; the stream's end is the end of the request."""
+    run, (answer, decoder, _) = tried.run, tried.opened
+    run.state.answered(tried.step, run.unix(tried.began), run.now(), answer.header)
+    told = EVENTS if isinstance(decoder, Whole) else tried.way.link.content_type(run.call, answer.header)
+    pieces = (KeptPieces if tried.mirrors else StreamPieces)(tried)
+    return StreamReply(200, run.served_headers(tried.step, told), pieces)
+
+
+async def stream_discard(tried: Try) -> None:
+    """Another attempt served in the same moment: this one's stream is not needed."""
+    run, (answer, decoder, _) = tried.run, tried.opened
+    run.state.leave(tried.step.target.id)
+    run.record(tried, LOST, answer.status, usage=decoder.usage, header=answer.header)
+    await answer.close()
 
 
 async def _start(
@@ -77,13 +96,13 @@ async def _start(
 ) -> tuple[StreamDecoder, bytes] | Verdict:
     """Read up to the commit point: the decoder and the first bytes to relay, or the verdict on why there are none."""
     if not 200 <= answer.status < 300:
-        body = await _read_all(answer)
+        body = await _read_all(run, answer)
         return client.dialect.classify(answer.status, answer.header, body, run.now())
     content_type = answer.header("content-type") or ""
     if _is_whole(content_type):
         return await _whole(run, way, answer)
     decoder = way.link.stream(run.call, answer.header)
-    while not decoder.ended and (piece := await answer.read()) is not None:
+    while not decoder.ended and (piece := await _awaited(run, answer)) is not None:
         out = decoder.feed(piece)
         if out:
             return decoder, out
@@ -91,6 +110,15 @@ async def _start(
             return decoder.failure
     tail, failure = decoder.finish()
     return failure or (decoder, tail)
+
+
+async def _awaited(run: Run, answer: StreamAnswer) -> bytes | None:
+    """The next piece; the time that it takes is the upstream's."""
+    run.pause()
+    try:
+        return await answer.read()
+    finally:
+        run.resume()
 
 
 def _is_whole(content_type: str) -> bool:
@@ -101,7 +129,7 @@ def _is_whole(content_type: str) -> bool:
 
 async def _whole(run: Run, way: Way, answer: StreamAnswer) -> tuple[StreamDecoder, bytes] | Verdict:
     """An upstream that answers in one piece though asked for a stream: an error, or an answer to tell as a stream."""
-    body = await _read_all(answer)
+    body = await _read_all(run, answer)
     if run.call.kind != "chat":
         verdict, _ = way.link.decode(run.call, answer.header, body)
         served = Verdict(OutcomeClass.GARBLED, detail="asked for a stream, got a whole reply")
@@ -110,10 +138,10 @@ async def _whole(run: Run, way: Way, answer: StreamAnswer) -> tuple[StreamDecode
     return verdict if verdict.outcome_class is not OutcomeClass.SERVED else (Whole(verdict.usage), told)
 
 
-async def _read_all(answer: StreamAnswer) -> bytes:
+async def _read_all(run: Run, answer: StreamAnswer) -> bytes:
     parts: list[bytes] = []
     size = 0
-    while size < MAX_ERROR and (piece := await answer.read()) is not None:
+    while size < MAX_ERROR and (piece := await _awaited(run, answer)) is not None:
         parts.append(piece)
         size += len(piece)
     return b"".join(parts)
@@ -122,37 +150,14 @@ async def _read_all(answer: StreamAnswer) -> bytes:
 class StreamPieces:
     """The committed part of a stream, as an asynchronous iterator over bytes. One consumer at a time."""
 
-    __slots__ = (
-        "_answer",
-        "_began",
-        "_client",
-        "_decoder",
-        "_first",
-        "_first_token",
-        "_run",
-        "_state",
-        "_step",
-        "outcome",
-    )
+    __slots__ = ("_answer", "_decoder", "_first", "_first_token", "_run", "_state", "_tried", "outcome")
 
-    def __init__(
-        self,
-        run: Run,
-        client: ProviderClient,
-        step: TargetStep,
-        answer: StreamAnswer,
-        decoder: StreamDecoder,
-        first: bytes,
-        began: float,
-    ) -> None:
-        self._run = run
-        self._client = client
-        self._step = step
-        self._answer = answer
-        self._decoder = decoder
-        self._first = first
-        self._began = began
-        self._first_token = run.clock() - began
+    def __init__(self, tried: Try) -> None:
+        run = self._run = tried.run
+        self._tried = tried
+        self._answer, self._decoder, self._first = tried.opened
+        self._first_token = run.clock() - tried.began
+        run.added = run.work_done()
         self._state: Literal["first", "open", "closed"] = "first"
         self.outcome: Outcome | None = None
 
@@ -189,25 +194,27 @@ class StreamPieces:
 
     async def _read(self) -> bytes | Verdict | None:
         """The next piece within the limits; a verdict when a limit passed or the connection broke."""
-        run, idle = self._run, self._step.timeouts.idle
-        run.arm(min(run.deadline, run.clock() + idle))
+        run, tried = self._run, self._tried
+        idle = tried.step.timeouts.idle
+        tried.arm(min(run.deadline, run.clock() + idle))
         try:
             piece = await self._answer.read()
         except TransportError as problem:
-            run.disarm()
+            tried.disarm()
             return unreachable(problem)
         except asyncio.CancelledError:
-            if run.expired():
+            if tried.expired():
                 return run.timed_out("the limit on silence", idle)
+            tried.disarm()
             await self.aclose()
             raise
-        run.disarm()
+        tried.disarm()
         return piece
 
     async def _fail(self, verdict: Verdict) -> bytes:
         """After the commit point: one error event for the client; the failure is the target's."""
         run = self._run
-        verdict = without_secrets(verdict, self._client, run)
+        verdict = without_secrets(verdict, self._tried.client, run)
         outcome = verdict.outcome_class
         if outcome is OutcomeClass.TIMEOUT and run.clock() >= run.deadline:
             outcome = OutcomeClass.DEADLINE
@@ -220,7 +227,7 @@ class StreamPieces:
         if self._state == "closed":
             return
         self._state = "closed"
-        run = self._run
+        run, step = self._run, self._tried.step
         try:
             try:
                 if failure is None:
@@ -228,14 +235,14 @@ class StreamPieces:
             finally:
                 await self._answer.close()
         finally:
-            run.state.leave(self._step.target.id)
+            run.state.leave(step.target.id)
             verdict = failure or Verdict(OutcomeClass.SERVED)
             usage = self._decoder.usage
             if failure is None and self._decoder.conversation:
-                run.state.conversations.keep(self._decoder.conversation, self._step.target.id)
+                run.state.conversations.keep(self._decoder.conversation, step.target.id)
             answer = self._answer
-            run.record(self._step, verdict, self._began, answer.status, self._first_token, usage, answer.header)
-            first = self._began - run.started + self._first_token
+            run.record(self._tried, verdict, answer.status, self._first_token, usage, answer.header)
+            first = self._tried.began - run.started + self._first_token
             code = RULES[outcome].code
             self.outcome = run.finish(outcome, 200, code=code, first_token=first)
 
@@ -243,18 +250,43 @@ class StreamPieces:
         """Read the upstream's close, which follows its end marker at once, so that the connection is not lost."""
         if not self._decoder.ended:
             return
-        run = self._run
-        run.arm(run.clock() + LINGER)
+        tried = self._tried
+        tried.arm(self._run.clock() + LINGER)
         try:
             while await self._answer.read() is not None:
                 pass
         except TransportError:
             pass
         except asyncio.CancelledError:
-            if not run.expired():
+            if not tried.expired():
                 raise
-        run.disarm()
+        finally:
+            tried.disarm()
 
     async def aclose(self) -> None:
         """Stop before the end: the upstream's connection is closed and the request recorded as cancelled."""
         await self._end(Verdict(OutcomeClass.CANCELLED), OutcomeClass.CANCELLED)
+
+
+class KeptPieces(StreamPieces):
+    """A stream whose request is copied when it has been served: what the client got is kept, to be compared."""
+
+    __slots__ = ("_kept", "_size")
+
+    def __init__(self, tried: Try) -> None:
+        super().__init__(tried)
+        self._kept: list[bytes] = []
+        self._size = 0
+
+    async def __anext__(self) -> bytes:
+        """See :class:`StreamPieces`."""
+        piece = await super().__anext__()
+        self._size += len(piece)
+        if self._size <= MOST_KEPT:
+            self._kept.append(piece)
+        return piece
+
+    async def _end(self, failure: Verdict | None, outcome: OutcomeClass = OutcomeClass.SERVED) -> None:
+        if failure is None:
+            self._run.copied = (self._tried.mirrors, b"".join(self._kept) if self._size <= MOST_KEPT else None)
+        await super()._end(failure, outcome)

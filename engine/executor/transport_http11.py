@@ -8,7 +8,7 @@ stream costs little more than its bytes.
 from __future__ import annotations
 
 import asyncio
-import functools
+import contextlib
 import ssl
 from collections.abc import Callable
 from typing import cast
@@ -20,6 +20,7 @@ from msgspec import Struct
 from engine.exchange import Header
 
 from .transport import Answer, StreamAnswer, TransportError, TransportOptions, header_of, trust
+from .transport_names import Names
 
 #: Seconds a connection may idle before it is no longer used.
 IDLE = 60.0
@@ -37,12 +38,11 @@ class Origin(Struct, frozen=True):
     tls: bool
 
 
-class Place(Struct, frozen=True):
-    """A URL, taken apart once: its origin, and the lines of a request that depend on it alone."""
+class Lead(Struct, frozen=True):
+    """What comes before a request's length and body, and where it goes."""
 
     origin: Origin
-    target: str
-    host: str
+    head: bytes
 
 
 class Http11Transport:
@@ -54,6 +54,10 @@ class Http11Transport:
         self._context: ssl.SSLContext | None = trust(options.ca_pem) if options.ca_pem else None
         self._idle: dict[Origin, list[_Connection]] = {}
         self._all: set[_Connection] = set()
+        # Nearly every request is led by what led the one before it. One is kept and no more, because it holds a secret.
+        self._last: tuple[str, str, list[tuple[str, str]]] = ("", "", [])
+        self._lead = Lead(Origin("", 0, tls=False), b"")
+        self._names = Names()
 
     async def send(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
         """See :class:`engine.executor.transport.Transport`."""
@@ -76,16 +80,19 @@ class Http11Transport:
 
     async def close(self) -> None:
         """Close every connection."""
+        self._names.close()
         for connection in list(self._all):
             connection.abort()
 
     async def _request(
         self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, *, whole: bool
     ) -> _Reply:
-        place = _place(url)
-        head = _head(method, place, headers, len(body))
-        connection = self._idle_connection(place.origin) or await self._new_connection(place.origin)
-        return connection.send(head + body, whole)
+        asked = (method, url, headers)
+        if asked != self._last:
+            self._lead, self._last = _lead(method, url, headers), asked
+        origin, head = self._lead.origin, self._lead.head
+        connection = self._idle_connection(origin) or await self._new_connection(origin)
+        return connection.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body), whole)
 
     def _idle_connection(self, origin: Origin) -> _Connection | None:
         """The connection that was used last: those that are not needed grow old and are closed."""
@@ -98,23 +105,30 @@ class Http11Transport:
         return None
 
     async def _new_connection(self, origin: Origin) -> _Connection:
-        loop = asyncio.get_running_loop()
         if origin.tls and self._context is None:
             self._context = trust(None)
         idle = self._idle.setdefault(origin, [])
         try:
             async with asyncio.timeout(self._connect):
-                _, connection = await loop.create_connection(
-                    lambda: _Connection(loop, idle, self._all),
-                    origin.host,
-                    origin.port,
-                    ssl=self._context if origin.tls else None,
-                    server_hostname=origin.host if origin.tls else None,
-                )
+                *others, last = await self._names.addresses(origin.host)
+                for address in others:
+                    with contextlib.suppress(OSError):
+                        return await self._connection_to(address, origin, idle)
+                return await self._connection_to(last, origin, idle)
         except TimeoutError as problem:
             raise TransportError("connect_timeout", f"no connection within {self._connect:g}s") from problem
         except (OSError, UnicodeError) as problem:
             raise TransportError("connection", f"no connection: {problem}"[:500]) from problem
+
+    async def _connection_to(self, address: str, origin: Origin, idle: list[_Connection]) -> _Connection:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: _Connection(loop, idle, self._all),
+            address,
+            origin.port,
+            ssl=self._context if origin.tls else None,
+            server_hostname=origin.host if origin.tls else None,
+        )
         return connection
 
 
@@ -310,8 +324,9 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-@functools.lru_cache(maxsize=4096)
-def _place(url: str) -> Place:
+def _lead(method: str, url: str, headers: list[tuple[str, str]]) -> Lead:
+    """The request's line and headers but for its length. Raises :class:`TransportError` where a value would break out
+    of its line."""
     parts = urlsplit(url)
     tls = parts.scheme == "https"
     host = parts.hostname or ""
@@ -319,16 +334,10 @@ def _place(url: str) -> Place:
     shown = f"[{host}]" if ":" in host else host
     named = shown if port == (443 if tls else 80) else f"{shown}:{port}"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Place(Origin(host, port, tls), target, named)
-
-
-def _head(method: str, place: Place, headers: list[tuple[str, str]], length: int) -> bytes:
-    """The request's line and headers. Raises :class:`TransportError` where a value would break out of its line."""
-    lines = [f"{method} {place.target} HTTP/1.1", f"host: {place.host}", "user-agent: interlock", "accept: */*"]
+    lines = [f"{method} {target} HTTP/1.1", f"host: {named}", "user-agent: interlock", "accept: */*"]
     lines.append("accept-encoding: identity")  # silence would allow any
     lines += [f"{name}: {value}" for name, value in headers]
-    lines.append(f"content-length: {length}")
     text = "\r\n".join(lines)
     if text.count("\r") != len(lines) - 1 or text.count("\n") != len(lines) - 1:
         raise TransportError("connection", "a header of the request holds a line break")
-    return text.encode() + b"\r\n\r\n"
+    return Lead(Origin(host, port, tls), text.encode() + b"\r\n")

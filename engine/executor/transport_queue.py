@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from pathlib import Path
 
 from msgspec import json
+
+from engine.places import state_folder
 
 from .inbox import Inbox
 from .transport import Answer, StreamAnswer, header_of
@@ -18,10 +19,7 @@ _JSON = header_of({"content-type": "application/json"})
 
 def inbox_path(provider: str, declared: str | None) -> Path:
     """Where a provider's requests wait: the declared file, or one in the system's folder for state."""
-    if declared:
-        return Path(declared)
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "interlock" / f"{provider}.sqlite"
+    return Path(declared) if declared else state_folder() / f"{provider}.sqlite"
 
 
 class QueueTransport:

@@ -1,7 +1,7 @@
-"""Time limits of all requests under way, with one timer for all of them and no task.
+"""Time limits of all attempts under way, with one timer for all of them and no task.
 
-A request's limit is moved many times (for every piece of a stream) and hardly ever passes. So a limit is only a number,
-and every :data:`SWEEP` seconds one pass over the requests under way looks for those that are late.
+An attempt's limit is moved many times (for every piece of a stream) and hardly ever passes. So a limit is only a
+number, and every :data:`SWEEP` seconds one pass over the attempts under way looks for those that are late.
 """
 
 from __future__ import annotations
@@ -35,22 +35,20 @@ class Watched:
         self._watches.add(self)
 
     def disarm(self) -> None:
-        """No limit applies until the next ``arm``."""
-        self.limit = NEVER
-
-    def unwatch(self) -> None:
-        """The work has ended."""
+        """No limit applies, and nothing can :meth:`fire`, until the next ``arm``."""
+        self._task = None
         self._watches.remove(self)
 
     def fire(self) -> None:
-        """The limit has passed: cancel the worker, once."""
-        self.limit = NEVER
-        if self._task is not None:
+        """The limit has passed, or nobody needs the work any longer: cancel the worker, once."""
+        task = self._task
+        if task is not None:
+            self.disarm()
             self._fired = True
-            self._task.cancel()
+            task.cancel()
 
     def expired(self) -> bool:
-        """Whether the cancellation just caught came from the limit alone; it is then taken back.
+        """Whether the cancellation just caught came from :meth:`fire` alone; it is then taken back.
 
         False when somebody else cancelled the task, also if both did: the worker must then pass it on.
         """
@@ -73,7 +71,7 @@ class Watches:
         self._sweeping = False
 
     def add(self, work: Watched) -> None:
-        """Look at this work's limit from here on."""
+        """Look at this work's limit from here on. May be repeated."""
         self._armed.add(work)
         if not self._sweeping:
             self._sweeping = True

@@ -1,20 +1,22 @@
 """The immutable routing graph."""
 
+from .beside import Hedge, Mirror
 from .conditions import All, Any_, Condition, Not, Test, attributes, describe, evaluate
 from .diff import Change, diff
 from .fingerprint import Digester, canonical, digest, digest_nodes, whole
 from .globs import matches
 from .graph import Graph
 from .index import RouteIndex
+from .limits import Limit, LimitIndex, Rate
 from .nodes import (
     Auth,
     Balance,
     Breaker,
     Fallback,
-    Issuer,
     Key,
     Params,
     Price,
+    Probe,
     Provider,
     Quirks,
     Reject,
@@ -22,7 +24,6 @@ from .nodes import (
     Route,
     RouteStep,
     SecretRef,
-    Settings,
     Split,
     Step,
     Switch,
@@ -33,6 +34,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
+from .settings import Issuer, Otlp, Readiness, Settings, StateStore
 
 __all__ = [
     "All",
@@ -45,13 +47,21 @@ __all__ = [
     "Digester",
     "Fallback",
     "Graph",
+    "Hedge",
     "Issuer",
     "Key",
+    "Limit",
+    "LimitIndex",
+    "Mirror",
     "Not",
+    "Otlp",
     "Params",
     "Price",
+    "Probe",
     "Provider",
     "Quirks",
+    "Rate",
+    "Readiness",
     "Reject",
     "Retry",
     "Route",
@@ -60,6 +70,7 @@ __all__ = [
     "SecretRef",
     "Settings",
     "Split",
+    "StateStore",
     "Step",
     "Switch",
     "Target",

@@ -9,9 +9,11 @@ from typing import Any, Literal
 from .conditions import describe
 from .fingerprint import digest
 from .graph import Graph
-from .nodes import Auth, Key, Params, Price, Provider, Quirks, Route, SecretRef, Settings, Target
+from .limits import Rate
+from .nodes import Auth, Key, Params, Price, Provider, Quirks, Route, SecretRef, Target
+from .settings import Settings, StateStore
 from .stepdiff import params_rows, step_changes
-from .words import HIDDEN, is_secret_name, public_url, shorten, show
+from .words import HIDDEN, describe_rate, is_secret_name, public_url, shorten, show
 
 _Rows = dict[str, tuple[Any, str]]
 """Field -> (what is compared, what is shown)."""
@@ -122,7 +124,9 @@ def _provider_rows(graph: Graph, name: str) -> _Rows:
     rows["auth.header"] = _row("header", auth.header)
     for field in ("region", "service", "tenant", "client_id", "audience"):
         rows[f"auth.{field}"] = _row(field, getattr(auth, field))
-    for field in ("secret", "access_key", "session_token"):
+    secrets = ", ".join(_secret(secret) for secret in (auth.secret, *auth.others))
+    rows["auth.secret"] = (secrets, secrets)
+    for field in ("access_key", "session_token"):
         rows[f"auth.{field}"] = (_secret(getattr(auth, field)), _secret(getattr(auth, field)))
     rows |= _plain_rows(provider.labels, "labels")
     rows |= {f"headers.{header}": (value, HIDDEN) for header, value in provider.headers}
@@ -134,9 +138,9 @@ def _provider_rows(graph: Graph, name: str) -> _Rows:
     rows["command"] = (provider.command, shorten(show(provider.command)))
     rows["queue_file"] = _row("queue_file", provider.queue_file)
     rows["also_speaks"] = _row("also_speaks", provider.also_speaks)
+    rows |= _fields(provider.health, "health.") if provider.health is not None else {}
     rows["quirks.stream_usage"] = _row("stream_usage", quirks.stream_usage)
-    limits = "; ".join(", ".join(f"{k} {show(v)}" for k, v in sorted(limit.items())) for limit in provider.limits)
-    rows["limits"] = (limits, shorten(limits or "none"))
+    rows["limits"] = _rates(provider.limits)
     return rows
 
 
@@ -179,14 +183,43 @@ def _key_rows(graph: Graph, name: str) -> _Rows:
     }
 
 
+def _limit_rows(graph: Graph, name: str) -> _Rows:
+    limit = graph.limits.all[name]
+    return {
+        "each": _row("each", limit.each),
+        "when": (limit.when, "always" if limit.when is None else describe(limit.when)),
+        "limits": _rates(limit.rates),
+    }
+
+
+def _rates(rates: tuple[Rate, ...]) -> tuple[Any, str]:
+    words = sorted(describe_rate(rate) for rate in rates)
+    return words, shorten("; ".join(words) or "none")
+
+
 def _settings_rows(graph: Graph, _: str) -> _Rows:
     settings: Settings = graph.settings
-    return _fields(settings)
+    rows = _fields(settings) | _fields(settings.readiness, "readiness.")
+    del rows["readiness"]
+    if isinstance(settings.ledger_url, SecretRef):
+        rows["ledger_url"] = (_secret(settings.ledger_url), _secret(settings.ledger_url))
+    del rows["state"]
+    state: StateStore = settings.state
+    rows |= _fields(state, "state.")
+    rows["state.secret"] = (_secret(state.secret), _secret(state.secret))
+    del rows["otlp"]
+    otlp = settings.otlp
+    if otlp is not None:
+        rows |= _fields(otlp, "otlp.")
+        del rows["otlp.headers"]
+        rows |= {f"otlp.headers.{name}": (_secret(ref), _secret(ref)) for name, ref in otlp.headers}
+    return rows
 
 
 _ROWS: Mapping[str, Callable[[Graph, str], _Rows]] = {
     "provider": _provider_rows,
     "target": _target_rows,
     "key": _key_rows,
+    "limit": _limit_rows,
     "settings": _settings_rows,
 }

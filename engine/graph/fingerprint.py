@@ -12,14 +12,32 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 from .conditions import All, Any_, Test
-from .nodes import Breaker, Key, Params, Provider, Quirks, Retry, Route, Settings, Split, Target, TargetStep, Timeouts
+from .limits import Limit, Rate
+from .nodes import (
+    Breaker,
+    Key,
+    Params,
+    Provider,
+    Quirks,
+    Retry,
+    Route,
+    Split,
+    Target,
+    TargetStep,
+    Timeouts,
+)
+from .settings import Settings
 
 #: Fields that are not meaning: where something was written, and what follows from the other fields.
 _LEFT_OUT: Mapping[type, frozenset[str]] = {
-    Route: frozenset({"reads", "targets", "circuits", "digest"}),
+    Limit: frozenset({"trusted"}),
+    Provider: frozenset({"accounts", "limited"}),
+    Rate: frozenset({"suffix"}),
+    Route: frozenset({"reads", "targets", "metered", "circuits", "digest"}),
     TargetStep: frozenset({"circuit"}),
 }
 _POSITION = "path"
@@ -29,8 +47,9 @@ _UNORDERED: Mapping[type, frozenset[str]] = {
     All: frozenset({"parts"}),
     Any_: frozenset({"parts"}),
     Key: frozenset({"routes"}),
+    Limit: frozenset({"rates"}),
     Params: frozenset({"set", "default"}),
-    Provider: frozenset({"headers"}),
+    Provider: frozenset({"headers", "limits"}),
     Quirks: frozenset({"rename", "set"}),
     Route: frozenset({"models"}),
     Split: frozenset({"variants"}),
@@ -192,6 +211,7 @@ def digest_nodes(
     keys: Iterable[Key],
     settings: tuple[str, Settings] | None,
     declared: Mapping[str, Mapping[str, Any]],
+    limits: Mapping[str, Limit] = MappingProxyType({}),
     digester: Digester | None = None,
 ) -> dict[str, str]:
     """Node id -> digest of everything in a graph, sorted by id.
@@ -208,6 +228,8 @@ def digest_nodes(
         out[f"route:{name}"] = route.digest or digester.digest(route)
     for key in keys:
         out[f"key:{key.name}"] = digester.digest(key)
+    for name, limit in limits.items():
+        out[f"limit:{name}"] = digester.digest(limit)
     if settings is not None:
         out[f"settings:{settings[0]}"] = digester.digest(settings[1])
     for node_id, values in declared.items():

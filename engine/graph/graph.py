@@ -9,7 +9,9 @@ from typing import Any
 
 from .fingerprint import Digester, digest_nodes, whole
 from .index import RouteIndex
-from .nodes import EMPTY, Key, Provider, Route, Settings, Target
+from .limits import Limit, LimitIndex
+from .nodes import EMPTY, Key, Provider, Route, Target
+from .settings import Settings
 
 _NO_DOCUMENTS: Mapping[tuple[str, str], str] = MappingProxyType({})
 
@@ -40,6 +42,7 @@ class Graph:
     """Node id (``provider:x``, ``target:x/y``, ``route:x``, ``key:x``, ``settings:x``, ``policy:x``, ...) -> digest."""
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     """Node id -> plain values of documents without a node of their own (policies, budgets, ...), for ``diff``."""
+    limits: LimitIndex = field(default_factory=LimitIndex)
     circuits: frozenset[str] = frozenset()
     """The ids of the circuits of all routes."""
 
@@ -51,6 +54,7 @@ class Graph:
         targets: Iterable[Target] = (),
         routes: Iterable[Route] = (),
         keys: Iterable[Key] = (),
+        limits: Iterable[Limit] = (),
         settings: tuple[str, Settings] | None = None,
         documents: Mapping[tuple[str, str], str] = _NO_DOCUMENTS,
         declared: Mapping[str, Mapping[str, Any]] = EMPTY,
@@ -64,11 +68,13 @@ class Graph:
         by_id = {t.id: t for t in sorted(targets, key=lambda t: t.id)}
         by_route = {r.name: r for r in sorted(routes, key=lambda r: r.name)}
         by_hash = {k.sha256: k for k in sorted(keys, key=lambda k: k.name)}
+        index = LimitIndex(limits)
         digests = digest_nodes(
             providers=by_name,
             targets=by_id,
             routes=by_route,
             keys=by_hash.values(),
+            limits=index.all,
             settings=settings,
             declared=declared,
             digester=digester,
@@ -81,11 +87,17 @@ class Graph:
             keys=MappingProxyType(by_hash),
             settings=settings[1] if settings else Settings(),
             index=RouteIndex.build(by_route.values()),
+            limits=index,
             documents=MappingProxyType(dict(documents)),
             node_digests=MappingProxyType(digests),
             declared=MappingProxyType(dict(declared)),
             circuits=circuits_of(by_route.values()),
         )
+
+    @property
+    def metered(self) -> frozenset[str]:
+        """Ids of the targets in balances by ``usage``, of all routes."""
+        return frozenset().union(*(route.metered for route in self.routes.values() if route.metered))
 
     @classmethod
     def empty(cls) -> Graph:

@@ -14,7 +14,9 @@ from typing import Any, Literal
 
 from engine.exchange import OutcomeClass
 
+from .beside import Hedge, Mirror
 from .conditions import Condition
+from .limits import Rate
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -38,7 +40,8 @@ class Auth:
     """How requests to a provider are authenticated; ``header`` names the header of the ``header`` scheme.
 
     ``access_key``, ``session_token``, ``region`` and ``service`` belong to the scheme ``aws``, ``tenant`` and
-    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for.
+    ``client_id`` to ``entra``; ``audience`` is the scope that tokens are asked for. ``others`` are further secrets of
+    the same kind, each of an account of its own, that requests take in turn.
     """
 
     scheme: str
@@ -51,6 +54,7 @@ class Auth:
     tenant: str | None = None
     client_id: str | None = None
     audience: str | None = None
+    others: tuple[SecretRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +73,17 @@ class Quirks:
     """Roles of messages to send under another name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How a provider is asked of the gateway's own accord whether it works. Seconds."""
+
+    kind: Literal["models", "chat", "embeddings"] = "models"
+    every: float = 30.0
+    timeout: float = 10.0
+    model: str | None = None
+    """The name of a target of the provider; ``None``: the cheapest of its kind."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Provider:
     """An account at a service."""
@@ -82,13 +97,26 @@ class Provider:
     labels: Mapping[str, Any] = field(default_factory=_empty)
     headers: tuple[tuple[str, str], ...] = ()
     quirks: Quirks = Quirks()
-    limits: tuple[Mapping[str, Any], ...] = ()
+    limits: tuple[Rate, ...] = ()
     also_speaks: tuple[str, ...] = ()
     """Further dialects it answers in, at the same address."""
     command: tuple[str, ...] = ()
     """Program and arguments of the transport ``process``."""
     queue_file: str | None = None
     """Where requests wait for the transport ``queue``."""
+    health: Probe | None = None
+    """How it is asked whether it works; ``None``: it is not."""
+    accounts: tuple[str, ...] = field(init=False)
+    """What its limits are counted under, for each of its secrets: a name that says which, and is no secret."""
+    limited: bool = field(init=False)
+    """Whether its limits, or its several secrets, have a part in who may be asked when."""
+
+    def __post_init__(self) -> None:
+        head, auth = f"provider/{self.name}", self.auth
+        names = [ref and ref.name for ref in (auth.secret, *auth.others)] if auth.others else []
+        several = tuple(f"{head}#{name if names.count(name) == 1 else at}" for at, name in enumerate(names, 1))
+        object.__setattr__(self, "accounts", several or (head,))
+        object.__setattr__(self, "limited", bool(self.limits or several))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +155,7 @@ class Retry:
     """Retries of the same target, and the hard cap on attempts of a whole request."""
 
     max_attempts: int = 5
-    per_target: int = 2
+    per_target: int = 3
     """Attempts (first try included) of one target in a row."""
     initial: float = 0.2
     max: float = 5.0
@@ -231,7 +259,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Balance:
-    """Spread over equals: ``weighted``, ``hash`` (by ``key``) or ``least_busy`` orders the members; all are tried."""
+    """Spread over equals: ``by`` says how they are ordered (``hash`` by ``key``); all are tried."""
 
     by: str
     members: tuple[tuple[Decimal, "Step"], ...]
@@ -266,7 +294,7 @@ class RouteStep:
     path: str = ""
 
 
-Step = TargetStep | Fallback | Split | Balance | Switch | Reject | RouteStep
+Step = TargetStep | Fallback | Split | Balance | Switch | Hedge | Mirror | Reject | RouteStep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -285,6 +313,8 @@ class Route:
     """Attributes that any condition, split key or hash key below reads (``metadata.x``, ``input_tokens``, ...)."""
     targets: tuple[Target, ...] = ()
     """Every target below, in tree order, each once."""
+    metered: frozenset[str] = frozenset()
+    """Ids of the targets in balances by ``usage``: what their replies say of rate limits is read."""
     circuits: tuple[str, ...] = ()
     """The ids of the circuits of every use of a target below, each once."""
     digest: str = ""
@@ -303,40 +333,3 @@ class Key:
     metadata: Mapping[str, str] = field(default_factory=_empty)
     expires: float | None = None
     """Unix time from which it is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """Whose signed tokens are accepted from clients, and what they may do with them."""
-
-    name: str
-    issuer: str
-    audience: str
-    keys_url: str | None = None
-    keys_file: str | None = None
-    algorithms: tuple[str, ...] = ()
-    user: str = "sub"
-    """The claim that names the caller."""
-    metadata: tuple[tuple[str, str], ...] = ()
-    """(metadata name, claim), sorted."""
-    scopes: frozenset[str] = frozenset()
-    routes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    max_body: int = 20 * 1024 * 1024
-    max_depth: int = 100
-    drain: float = 30.0
-    reload_debounce: float = 0.1
-    reload_poll: float = 0.5
-    proxy: str | None = None
-    ca_file: str | None = None
-    access_log: bool = True
-    issuers: tuple[Issuer, ...] = ()
-    edits: Literal["files", "branch"] = "files"
-    """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .beside import Hedge, Mirror
 from .conditions import describe
 from .fingerprint import digest
 from .nodes import Balance, Fallback, Params, Reject, RouteStep, Split, Step, Switch, TargetStep
@@ -23,6 +24,13 @@ def step_changes(old: Step, new: Step) -> Iterator[str]:
         yield from _balance(old, new)
     elif isinstance(old, Switch) and isinstance(new, Switch):
         yield from _switch(old, new)
+    elif isinstance(old, Hedge) and isinstance(new, Hedge):
+        yield from _plain(old, new, ("delay", "extra", "tools"), f"hedge{_at(new)}")
+        yield from _in_turn(old.steps, new.steps, "hedge", _at(new))
+    elif isinstance(old, Mirror) and isinstance(new, Mirror):
+        yield from _plain(old, new, ("share", "tools"), f"mirror{_at(new)}")
+        yield from _target(old.to, new.to)
+        yield from step_changes(old.step, new.step)
     elif isinstance(old, Reject) and isinstance(new, Reject):
         yield from _plain(old, new, ("status", "message"), f"reject{_at(new)}")
     elif isinstance(old, RouteStep) and isinstance(new, RouteStep):
@@ -74,16 +82,19 @@ def _target(old: TargetStep, new: TargetStep) -> Iterator[str]:
 
 
 def _fallback(old: Fallback, new: Fallback) -> Iterator[str]:
-    left, right = _named(old.steps), _named(new.steps)
-    where = _at(new)
+    yield from _plain(old, new, ("on",), f"fallback{_at(new)}")
+    yield from _in_turn(old.steps, new.steps, "fallback", _at(new))
+
+
+def _in_turn(old: Sequence[Step], new: Sequence[Step], kind: str, where: str) -> Iterator[str]:
+    left, right = _named(old), _named(new)
     for name in (name for name in right if name not in left):
-        yield f"fallback{where} gains {name}"
+        yield f"{kind}{where} gains {name}"
     for name in (name for name in left if name not in right):
-        yield f"fallback{where} loses {name}"
+        yield f"{kind}{where} loses {name}"
     kept = [name for name in left if name in right]
     if kept != [name for name in right if name in left]:
-        yield f"fallback order{where}: {', '.join(left)} -> {', '.join(right)}"
-    yield from _plain(old, new, ("on",), f"fallback{where}")
+        yield f"{kind} order{where}: {', '.join(left)} -> {', '.join(right)}"
     for name in kept:
         yield from step_changes(left[name], right[name])
 

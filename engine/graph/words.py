@@ -8,6 +8,8 @@ from typing import Any
 
 from engine.units import format_duration
 
+from .beside import Hedge, Mirror
+from .limits import Rate
 from .nodes import Balance, Fallback, Reject, Retry, RouteStep, Split, Step, Switch, TargetStep, Timeouts
 
 _SECRET_NAME = re.compile(
@@ -54,6 +56,13 @@ def show(value: Any) -> str:
     return str(value)
 
 
+def describe_rate(rate: Rate) -> str:
+    """``60 requests per 1m``, ``16 at a time``."""
+    if rate.per is None:
+        return f"{rate.limit} at a time"
+    return f"{rate.limit} {rate.unit} per {format_duration(rate.per)}"
+
+
 def percent(weight: Decimal, total: Decimal) -> str:
     """A weight as its share of the total: ``90%``, ``33.3%``."""
     if not total:
@@ -75,6 +84,8 @@ _KINDS: dict[type, str] = {
     Split: "split",
     Balance: "balance",
     Switch: "switch",
+    Hedge: "hedge",
+    Mirror: "mirror",
     Reject: "reject",
     RouteStep: "route",
 }
@@ -88,6 +99,8 @@ def label(step: Step) -> str:
         return f'split "{step.name}"'
     if isinstance(step, RouteStep):
         return f'route "{step.route}"'
+    if isinstance(step, Mirror):
+        return f"mirror to {step.to.target.id}"
     return kind(step)
 
 

@@ -1,17 +1,41 @@
 """The pure planner: every routing decision, and nothing else."""
 
-from .advance import advance, pass_over
-from .model import SKIP_REASONS, Candidate, Closed, Exit, Facts, Go, Next, Plan, Request, Skip, Stop, View, Wait
-from .plan import assign, children, find_route, plan, targets_of
+from .advance import advance, beside, instead, pass_over
+from .because import order_dict
+from .limits import claims_at, least_claims, over_limit
+from .model import (
+    SKIP_REASONS,
+    Beside,
+    Candidate,
+    Closed,
+    Exit,
+    Facts,
+    Go,
+    Member,
+    Next,
+    Order,
+    Plan,
+    Request,
+    Skip,
+    Stop,
+    View,
+    Wait,
+)
+from .plan import find_route, plan
+from .splits import assign
+from .tree import children, targets_of
 
 __all__ = [
     "SKIP_REASONS",
+    "Beside",
     "Candidate",
     "Closed",
     "Exit",
     "Facts",
     "Go",
+    "Member",
     "Next",
+    "Order",
     "Plan",
     "Request",
     "Skip",
@@ -20,8 +44,14 @@ __all__ = [
     "Wait",
     "advance",
     "assign",
+    "beside",
     "children",
+    "claims_at",
     "find_route",
+    "instead",
+    "least_claims",
+    "order_dict",
+    "over_limit",
     "pass_over",
     "plan",
     "targets_of",

@@ -9,15 +9,20 @@ from .closing import Passed, last_resort, passed_over, start_of
 from .hashing import uniform
 from .model import PASSING, Facts, Go, Next, Plan, Skip, Stop, Wait
 
+#: Outcomes that say something of the account that was asked, and nothing of the provider's others.
+OF_ACCOUNT = frozenset({OutcomeClass.RATE_LIMITED, OutcomeClass.UNAUTHORIZED, OutcomeClass.QUOTA_EXHAUSTED})
+
 
 def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now: float) -> Next:
     """What follows when the attempt of candidate ``position`` ended in ``outcome``.
 
     Pure. A delay is in seconds, has full jitter from the request's seed, has the upstream's Retry-After as its
     floor, and always fits the deadline. After ``rate_limited`` the same target is tried again only as a last resort.
-    The deadline is the answer only where the request could otherwise have gone on; a ``reject`` step is no attempt, so
-    that it is reached also when all attempts are used up. Who is closed by ``facts`` is passed over, and gone back to
-    where nobody else is left. When all have been tried, those that failed in passing get what is left of their tries.
+    Another account of the same provider is asked at once. What a hedge has started already is gone on to before
+    anything is retried. The deadline is the answer only where the request could otherwise have gone on; a ``reject``
+    step is no attempt, so that it is reached also when all attempts are used up. Who is closed by ``facts`` is passed
+    over, and gone back to where nobody else is left. When all have been tried, those that failed in passing get what
+    is left of their tries.
     """
     step = plan.candidates[position].step
     if outcome is OutcomeClass.SERVED or plan.route is None or not isinstance(step, TargetStep):
@@ -26,6 +31,10 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
     if facts.remaining <= 0:
         return Stop(OutcomeClass.DEADLINE if rule.fail_over else outcome)
     onward, passed = _onward(plan, position, outcome, facts, now)
+    if onward is not None and onward.position in facts.under_way:
+        return onward  # it costs nothing more
+    if facts.other_account and outcome in OF_ACCOUNT and facts.attempts < plan.route.retry.max_attempts:
+        return Wait(0.0)
     refuses = onward is not None and isinstance(plan.candidates[onward.position].step, Reject)
     if facts.attempts >= plan.route.retry.max_attempts:
         return onward if onward is not None and refuses else Stop(outcome)
@@ -47,6 +56,26 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
     return other if other is not None else Stop(outcome)
 
 
+def beside(plan: Plan, position: int, facts: Facts, now: float) -> Go | None:
+    """What to start beside candidate ``position``, which has given nothing for its hedge's delay; ``None``: nothing.
+
+    Pure. ``facts.hedge_allowed`` says whether the hedge's share of extra requests has room. One that is closed, or too
+    small for what was exceeded already, is passed over; a step that refuses is nothing to race against.
+    """
+    hedge = plan.candidates[position].hedge
+    if hedge is None or plan.route is None or facts.remaining <= 0 or not facts.hedge_allowed:
+        return None
+    if facts.attempts >= plan.route.retry.max_attempts:
+        return None
+    for to in range(hedge.to, hedge.end):
+        step = plan.candidates[to].step
+        if isinstance(step, Reject):
+            return None
+        if _too_small(step, facts.larger_than) is None and facts.closed(step, now) is None:
+            return Go(to)
+    return None
+
+
 def pass_over(plan: Plan, position: int, facts: Facts, now: float) -> Next:
     """What follows when candidate ``position`` turns out to be unable to take the request, before any attempt.
 
@@ -57,6 +86,22 @@ def pass_over(plan: Plan, position: int, facts: Facts, now: float) -> Next:
     if start is not None:
         return Go(start)
     return Stop(OutcomeClass.OVERLOADED if passed else OutcomeClass.INVALID_REQUEST)
+
+
+def instead(plan: Plan, position: int, facts: Facts, now: float) -> int | None:
+    """The candidate behind ``position`` to try in its stead while there is no room at that one; ``None``: nobody.
+
+    Pure. It is as if the plan had skipped it. Who may be asked and has no room either is found out by trying; a step
+    that refuses is no reason not to wait.
+    """
+    for to in range(position + 1, len(plan.candidates)):
+        step = plan.candidates[to].step
+        if isinstance(step, Reject):
+            return None
+        closure = facts.closed(step, now)
+        if _too_small(step, facts.larger_than) is None and (closure is None or closure.reason == "limit"):
+            return to
+    return None
 
 
 def _onward(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now: float) -> tuple[Go | None, Passed]:
@@ -109,10 +154,7 @@ def _left(plan: Plan, at: int, outcome: OutcomeClass, facts: Facts, now: float) 
     """The target that failed in passing longest ago and has tries left, now that all others were tried too."""
     left = facts.left
     if outcome in PASSING and facts.attempts > facts.tries and facts.retry_allowed:
-        left = (
-            *left,
-            (at, facts.tries),
-        )  # not at once, but after others have failed as well, it is as good as they are
+        left = (*left, (at, facts.tries))  # not at once, but after others have failed it is as good as they are
     for position, tries in left:
         step = plan.candidates[position].step
         if isinstance(step, TargetStep) and tries < step.retry.per_target and not _too_small(step, facts.larger_than):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from engine.graph import Reject, TargetStep
 from engine.state import Closure
 from engine.units import format_duration
@@ -83,5 +85,4 @@ def admit(candidates: list[Candidate], members: Iterable[tuple[int, int]], count
             out.append((min(shut), start, end))
     for _, start, end in sorted(out)[: max(0, len(out) - int(cap * count + 1e-9))]:
         for position in range(start, end):
-            row = candidates[position]
-            candidates[position] = Candidate(row.step, row.exits)
+            candidates[position] = replace(candidates[position], closure=None)

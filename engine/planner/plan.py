@@ -6,12 +6,18 @@ with a reason; where a ``fallback`` has more steps to try, its candidates get an
 
 from __future__ import annotations
 
-from engine.dialects import lacks
+from itertools import pairwise
+
+from msgspec.structs import replace
+
+from engine.dialects import COUNT_TOKENS, lacks
 from engine.exchange import FAIL_OVER, OutcomeClass
 from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Hedge,
+    Mirror,
     Provider,
     Reject,
     Route,
@@ -19,17 +25,19 @@ from engine.graph import (
     Split,
     Step,
     Switch,
-    Target,
     TargetStep,
-    describe,
     evaluate,
     matches,
 )
 
+from .balance import ordered
 from .closing import admit, passed_over, start_of
 from .endings import everybody_closed, nobody, stopped, unroutable
-from .hashing import ranked, score
-from .model import Candidate, Exit, Plan, Request, Skip, View
+from .hashing import uniform
+from .limits import limited
+from .model import Beside, Candidate, Exit, Order, Plan, Request, Skip, View
+from .splits import assign
+from .tree import targets_of
 
 
 def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
@@ -57,11 +65,12 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
     if first is None:
         return nobody(graph, request, route, skips, tuple(walk.variants))
     rejects = isinstance(first, Reject)
-    return Plan(
+    made = Plan(
         route=route,
         candidates=tuple(walk.candidates),
         skips=skips,
         variants=tuple(walk.variants),
+        orders=tuple(walk.orders),
         stop=OutcomeClass.REJECTED if rejects else None,
         status=first.status if isinstance(first, Reject) else None,
         message=first.message if isinstance(first, Reject) else "",
@@ -69,6 +78,7 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
         fingerprint=graph.fingerprint,
         start=start,
     )
+    return limited(made, graph, request, view) if graph.limits and not rejects else made
 
 
 def find_route(graph: Graph, request: Request) -> Route | None:
@@ -82,7 +92,7 @@ def find_route(graph: Graph, request: Request) -> Route | None:
 class _Walk:
     """One depth-first walk of a step tree, collecting candidates, skips and assignments."""
 
-    __slots__ = ("candidates", "closed", "moment", "request", "skips", "variants", "view")
+    __slots__ = ("candidates", "closed", "moment", "orders", "request", "skips", "variants", "view")
 
     def __init__(self, request: Request, view: View, moment: float = 0.0) -> None:
         self.request = request
@@ -90,6 +100,7 @@ class _Walk:
         self.moment = moment
         self.closed = False
         """Whether any candidate is to be passed over."""
+        self.orders: list[Order] = []
         self.candidates: list[Candidate] = []
         self.skips: list[Skip] = []
         self.variants: list[tuple[str, str]] = []
@@ -104,13 +115,19 @@ class _Walk:
                 self.candidates.append(Candidate(step))
             else:
                 self.closed = True
-                self.candidates.append(Candidate(step, (), closure))
+                self.candidates.append(Candidate(step, closure=closure))
         elif isinstance(step, Fallback):
             self._sequence(step.steps, step.on)
         elif isinstance(step, Balance):
-            bounds = self._sequence(self._balanced(step), FAIL_OVER)
+            order = ordered(step, self.request, self.view, self.moment, self.usable)
+            self.orders.append(order)
+            bounds = self._sequence([member.step for member in order.members], FAIL_OVER)
             if self.closed:
                 admit(self.candidates, bounds, len(step.members))
+        elif isinstance(step, Hedge):
+            self._hedge(step)
+        elif isinstance(step, Mirror):
+            self._mirror(step)
         elif isinstance(step, Split):
             self._split(step)
         elif isinstance(step, Switch):
@@ -123,7 +140,7 @@ class _Walk:
     def _sequence(self, steps: tuple[Step, ...] | list[Step], on: frozenset[OutcomeClass]) -> list[tuple[int, int]]:
         """Several steps in order; the candidates of all but the last get an exit to the next step's first candidate.
 
-        Returns the ranges of the candidates of the steps that have any.
+        The answer is where each step's candidates begin and end, without the steps that have none.
         """
         candidates = self.candidates
         bounds: list[tuple[int, int]] = []
@@ -140,8 +157,38 @@ class _Walk:
             way = Exit(on, end)
             for i in range(start, end):
                 candidate = candidates[i]
-                candidates[i] = Candidate(candidate.step, (*candidate.exits, way), candidate.closure)
+                candidates[i] = replace(candidate, exits=(*candidate.exits, way))
         return bounds
+
+    def _hedge(self, hedge: Hedge) -> None:
+        """A fallback whose steps are also started beside each other; of hedges in each other the innermost counts."""
+        bounds = self._sequence(hedge.steps, FAIL_OVER)
+        if self.request.tools and not hedge.tools:
+            return
+        candidates = self.candidates
+        for (start, end), (to, _) in pairwise(bounds):
+            if isinstance(candidates[to].step, TargetStep):
+                beside = Beside(to, bounds[-1][1], hedge.delay, hedge.extra, hedge.path)
+                for i in range(start, end):
+                    if candidates[i].hedge is None:
+                        candidates[i] = replace(candidates[i], hedge=beside)
+
+    def _mirror(self, mirror: Mirror) -> None:
+        candidates, to = self.candidates, mirror.to
+        start = len(candidates)
+        self.step(mirror.step)
+        skip = not_copied(mirror, self.request, self.view)
+        private = to.target.provider.auth.scheme == "caller"
+        taken = False
+        for i in range(start, len(candidates)) if skip is None else ():
+            step = candidates[i].step
+            # The caller's own key goes to the provider that it was sent for, and to nobody else.
+            if isinstance(step, TargetStep) and (not private or step.target.provider is to.target.provider):
+                candidates[i] = replace(candidates[i], mirrors=(*candidates[i].mirrors, to))
+                taken = True
+        if not taken:
+            detail = "the caller's own key is for another provider" if private else "nothing that it copies can serve"
+            self.skips.append(skip or Skip(to.target.id, "not_mirrored", detail, to.path))
 
     def _ends(self, start: int, on: frozenset[OutcomeClass]) -> bool:
         """Whether all that ``on`` names ends at a reject among the candidates from ``start``: none follows them."""
@@ -175,23 +222,9 @@ class _Walk:
             else:
                 self._skip_all(step, "not_selected", detail)
 
-    def _balanced(self, balance: Balance) -> list[Step]:
-        """The members in the order to try them; its inputs are the request's seed or key, the weights and the view."""
-        members = _distinct([(float(weight), identity(step), step) for weight, step in balance.members])
-        seed = self.request.request_id
-        if balance.by == "hash":
-            key = self.request.get(balance.key) if balance.key else None
-            seed = f"key {text(key)}" if key is not None else seed
-        if balance.by != "least_busy":
-            return ranked(members, "balance", seed)
-        rows = []
-        for weight, name, step in members:
-            busy = sum(self.view.in_flight(target.id) for target in targets_of(step))
-            # +1: of two idle members the heavier one comes first; the hash breaks what ties are left.
-            load = (busy + 1) / weight if weight > 0 else float("inf")
-            rows.append((load, -score(1.0, "balance", seed, name), name, step))
-        rows.sort(key=lambda row: row[:3])
-        return [row[3] for row in rows]
+    def usable(self, step: TargetStep) -> bool:
+        """Whether this use of a target can serve the request, and is not to be passed over at this moment."""
+        return unfit(step, self.request, self.view) is None and self.view.closed(step, self.moment) is None
 
     def _skip_all(self, step: Step, reason: str, detail: str) -> None:
         for target in targets_of(step):
@@ -204,9 +237,13 @@ class _Walk:
             if isinstance(step, TargetStep) and candidate is not self.candidates[start]:
                 detail = "the client sent x-interlock-no-fallback"
                 closure = candidate.closure
-                fallback = Skip(step.target.id, "no_fallback", detail, step.path)
-                self.skips.append(fallback if closure is None else passed_over(step, closure, self.moment))
-        self.candidates = [Candidate(self.candidates[start].step)]
+                for one in (step, *candidate.mirrors):
+                    if closure is not None and one is step:
+                        self.skips.append(passed_over(step, closure, self.moment))
+                    else:
+                        self.skips.append(Skip(one.target.id, "no_fallback", detail, one.path))
+        first = self.candidates[start]
+        self.candidates = [Candidate(first.step, mirrors=first.mirrors)]
 
     def all_skips(self, start: int | None) -> tuple[Skip, ...]:
         """The skips of targets that are not attempted in another place of the tree; ``start``: nobody is attempted."""
@@ -220,6 +257,7 @@ class _Walk:
                 skips.append(passed_over(step, candidate.closure, self.moment))
             elif start is not None and position >= start:
                 tried.add(step.target.id)
+                tried.update(to.target.id for to in candidate.mirrors)
         return tuple(s for s in skips if s.target not in tried)
 
 
@@ -246,106 +284,21 @@ def unfit(step: TargetStep, request: Request, view: View) -> Skip | None:
     return None
 
 
+def not_copied(mirror: Mirror, request: Request, view: View) -> Skip | None:
+    """Why no copy of this request is sent to the mirror's target, or ``None`` if one is. Copies are never streamed."""
+    to = mirror.to
+    if request.kind == COUNT_TOKENS:
+        return Skip(to.target.id, "not_mirrored", "nothing is answered that could be compared", to.path)
+    if request.tools and not mirror.tools:
+        return Skip(
+            to.target.id, "not_mirrored", "the request has tools, and the mirror does not say `tools: true`", to.path
+        )
+    if uniform("mirror", request.request_id, to.target.id) >= mirror.share:
+        return Skip(to.target.id, "not_mirrored", f"it gets a copy of {mirror.share:.4g} of the requests", to.path)
+    return unfit(to, replace(request, needs=request.needs - {"stream"}), view)
+
+
 def _lacking(provider: Provider) -> str:
     if provider.transport == "process":
         return f"the program {provider.command[0]!r} of provider {provider.name!r} is not installed"
     return f"the secret of provider {provider.name!r} is not set"
-
-
-def assign(split: Split, request: Request) -> str:
-    """The variant for this request: its pin, else weighted rendezvous over (split name, key value).
-
-    Sticky across reloads and machines, and independent of the order of variants. Without a key value the request's id
-    decides.
-    """
-    value = request.get(split.key) if split.key else None
-    if value is not None:
-        value = text(value)
-        pinned = split.pins.get(value)
-        if pinned is not None:
-            return pinned
-    seed = f"key {value}" if value is not None else f"id {request.request_id}"
-    best = max(split.variants, key=lambda v: (score(float(v.weight), "split", split.name, seed, v.name), v.name))
-    return best.name
-
-
-def targets_of(step: Step) -> tuple[Target, ...]:
-    """Every target in the tree below ``step``, in tree order, each once."""
-    if isinstance(step, TargetStep):
-        return (step.target,)
-    found: dict[str, Target] = {}
-    for child in children(step):
-        for target in targets_of(child):
-            found.setdefault(target.id, target)
-    return tuple(found.values())
-
-
-def children(step: Step) -> tuple[Step, ...]:
-    """The direct sub-steps of ``step``."""
-    if isinstance(step, Fallback):
-        return step.steps
-    if isinstance(step, Split):
-        return tuple(variant.step for variant in step.variants)
-    if isinstance(step, Balance):
-        return tuple(member for _, member in step.members)
-    if isinstance(step, Switch):
-        cases = tuple(case for _, case in step.cases)
-        return cases if step.default is None else (*cases, step.default)
-    if isinstance(step, RouteStep):
-        return (step.step,)
-    return ()
-
-
-def identity(step: Step) -> str:
-    """A name for a member of a balance that does not depend on its position: its targets, in the order they matter."""
-    if isinstance(step, TargetStep):
-        return step.target.id
-    if isinstance(step, RouteStep):
-        return identity(step.step)
-    parts = [identity(child) for child in children(step)]
-    if isinstance(step, Fallback | Switch):
-        return f"({'>'.join(parts)})"
-    return f"({'+'.join(sorted(parts))})" if parts else type(step).__name__
-
-
-def text(value: object) -> str:
-    """An attribute's value as a key: a boolean as YAML and headers spell it, so that both mean the same key."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _distinct(members: list[tuple[float, str, Step]]) -> list[tuple[float, str, Step]]:
-    """The members with a number added to names that come again, so that each has a chance of its own.
-
-    Which number is whose depends on their weights and policies, not on their order.
-    """
-    if len({name for _, name, _ in members}) == len(members):
-        return members
-    seen: dict[str, int] = {}
-    out = []
-    for weight, name, step in sorted(members, key=lambda member: (*member[:2], _use(member[2]))):
-        seen[name] = again = seen.get(name, 0) + 1
-        out.append((weight, name if again == 1 else f"{name}#{again}", step))
-    return out
-
-
-def _use(step: Step) -> str:
-    """What tells two uses of the same targets apart, whatever the order in which equals stand."""
-    below = [_use(child) for child in children(step)]
-    own: object = None
-    if isinstance(step, TargetStep):
-        own = (step.params.set, step.params.default, step.unsupported, step.retry, step.timeouts)
-    elif isinstance(step, Reject):
-        own = (step.status, step.message)
-    elif isinstance(step, Fallback):
-        own = sorted(step.on)
-    elif isinstance(step, Switch):
-        own = [describe(condition) for condition, _ in step.cases]
-    elif isinstance(step, Split):
-        own = (step.name, step.key, sorted(step.pins.items()))
-        below = sorted(f"{v.name} {v.weight} {use}" for v, use in zip(step.variants, below, strict=True))
-    elif isinstance(step, Balance):
-        own = (step.by, step.key)
-        below = sorted(f"{weight} {use}" for (weight, _), use in zip(step.members, below, strict=True))
-    return repr((own, below))

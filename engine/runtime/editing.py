@@ -21,7 +21,7 @@ from typing import Any
 
 from engine.compiler import Compilation
 from engine.diagnostics import Diagnostic
-from engine.documents.edit import EditError, edited, written
+from engine.documents.edit import EditError, edited
 from engine.graph import Graph
 
 from .source import FolderSource
@@ -183,11 +183,6 @@ class Editor:
                 (copy / file).write_text(text, encoding="utf-8")
             source = self._source.moved(copy, self._source.overlays)
             return source.compile(source.load())
-
-
-def new_document(document: Mapping[str, Any]) -> Callable[[], str]:
-    """The text of a document that does not exist yet, for :meth:`Editor.propose`."""
-    return lambda: written(document)
 
 
 def _diff(file: str, before: str, after: str) -> str:

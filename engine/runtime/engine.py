@@ -31,9 +31,11 @@ from .live import Live
 from .observers import Observer, Observers
 from .reloader import Candidate, Reloader
 from .replies import ChatStream, Reply, answer, refusal
+from .shared import Shared
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
 from .startup import start
+from .telemetry import Telemetry, require
 from .watch import Sight, Watcher, look
 
 _encode = msgspec.json.Encoder().encode
@@ -68,10 +70,13 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._entered = False
         self.state = State()
-        self.executor = Executor(self.state, Observers(observers))
-        self._live = Live(self._prepare, self._retain, lambda snapshot: self.state.let_go(snapshot.graph))
+        self.shared = Shared(self.state, os.environ if environ is None else environ)
+        self._live = Live(self._prepare, self._went_live, lambda snapshot: self.state.let_go(snapshot.graph))
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
         self._reloader = Reloader(self._source, self._live, self._last_good)
+        self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared)
+        heard = Observers([self.telemetry.observe, *observers])
+        self.executor = Executor(self.state, heard, heard.mirrored)
 
     @classmethod
     def open(
@@ -111,9 +116,11 @@ class Engine:
         self._entered = True
         try:
             await start(self._reloader, self._last_good)
+            await self.shared.open(self.graph)
         except BaseException:
             self._reloader.close()
             raise
+        self.telemetry.start()
         if self._watch:
             watcher = Watcher(self._source.folders, self._look, self._reloader.changed, self._poll_seconds)
             self._tasks = [
@@ -137,8 +144,11 @@ class Engine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self.executor.close()
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
+        await self.telemetry.stop()
+        await self.shared.aclose()
         self._reloader.close()
 
     # -- requests ------------------------------------------------------------------------------------------------
@@ -236,6 +246,11 @@ class Engine:
         return self._live.current.graph
 
     @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._live.pins
+
+    @property
     def source(self) -> FolderSource:
         """Where the configuration comes from."""
         return self._source
@@ -284,6 +299,8 @@ class Engine:
             "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
             "state": self.state.export(time.time()),
+            "shared": self.shared.status(),
+            **({"mirrors": mirrors} if (mirrors := self.state.mirrors.export()) else {}),
         }
 
     @property
@@ -296,6 +313,10 @@ class Engine:
             "rejected": counts.rejected,
             "unchanged": counts.unchanged,
         }
+
+    async def metrics(self, accept: str | None = None) -> tuple[str, bytes]:
+        """Content type and body for Prometheus: text, or OpenMetrics where the header ``accept`` asks for it."""
+        return await self.telemetry.expose(accept)
 
     async def reload(self) -> tuple[Diagnostic, ...]:
         """Look at the files now, whether watched or not. Returns why they are not live; nothing if they are."""
@@ -315,14 +336,18 @@ class Engine:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _prepare(self, graph: Graph, previous: Clients | None) -> Clients:
+        require(graph.settings)
         environ = os.environ if self._environ is None else self._environ
         return Clients.prepare(graph, environ, previous, transport=self._transport)
 
-    def _retain(self, snapshot: Snapshot) -> None:
+    def _went_live(self, snapshot: Snapshot) -> None:
         self.state.retain(snapshot.graph)
         now = time.time()
         for provider in snapshot.clients.renewed:
             self.state.renew(provider, now)
+        self.shared.follow(snapshot.graph)
+        self.telemetry.follow(snapshot, os.environ if self._environ is None else self._environ)
+        self.executor.tracing = self.telemetry.tracing
 
     def _poll_seconds(self) -> float:
         return self.graph.settings.reload_poll

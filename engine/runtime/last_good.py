@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.documents.files import find
 
 from .reading import Reading, read
 from .source import FolderSource
+
+try:
+    import fcntl
+except ImportError:  # not on every platform; there workers cannot share a port either
+    fcntl = None  # type: ignore[assignment]
 
 _log = logging.getLogger("interlock.reload")
 
@@ -62,6 +69,10 @@ class LastGood:
 
     def _store(self, digest: str, fingerprint: str, commit: str | None) -> bool:
         self._folder.mkdir(parents=True, exist_ok=True)
+        with _alone(self._folder):
+            return self._store_alone(digest, fingerprint, commit)
+
+    def _store_alone(self, digest: str, fingerprint: str, commit: str | None) -> bool:
         kept = self._kept()
         if kept is not None and json.loads((kept / _META).read_text(encoding="utf-8")).get("digest") == digest:
             return True
@@ -93,6 +104,15 @@ class LastGood:
         except FileNotFoundError:
             return None
         return kept if (kept / _META).is_file() else None
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: several workers keep the same configuration at the same moment."""
+    with (folder / ".lock").open("wb") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _copy(origin: Path, copy: Path, kept: Path | None) -> None:

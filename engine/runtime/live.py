@@ -50,6 +50,19 @@ class Live:
         """Whether there is a current snapshot."""
         return self._current is not None
 
+    @property
+    def under_way(self) -> int:
+        """Requests that hold a snapshot, the current one or one before it."""
+        return sum(snapshot.pins for snapshot in self._held)
+
+    @property
+    def pins(self) -> int:
+        """How many requests are under way, on whatever snapshot."""
+        current = self._current
+        if current is not None and len(self._held) == 1:  # nearly always
+            return current.pins
+        return sum(snapshot.pins for snapshot in self._held)
+
     def pin(self) -> Pin:
         """A hold on the current snapshot."""
         return self.current.pin()
@@ -97,8 +110,7 @@ class Live:
                 while self._held:
                     await self._changed.wait()
         except TimeoutError:
-            pins = sum(snapshot.pins for snapshot in self._held)
-            _log.warning("closing with %d requests still under way after %g s", pins, patience)
+            _log.warning("closing with %d requests still under way after %g s", self.under_way, patience)
         for snapshot in tuple(self._held):
             snapshot.abandon()
         if self._releases:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from engine.exchange import Outcome
+from engine.exchange import Mirrored, Outcome
 
 _log = logging.getLogger("interlock.observers")
 
 Observer = Callable[[Outcome], object]
-"""Called on the event loop with the frozen record of every request, once; must not block. Its result is ignored."""
+"""Called on the event loop with the frozen record of every request, once; must not block. Its result is ignored.
+
+One that has a method ``mirrored`` is called there with the frozen record of every copy of a request.
+"""
 
 
 class Observers:
@@ -27,3 +30,14 @@ class Observers:
                 observer(outcome)
             except Exception:  # boundary: an observer is someone else's code
                 _log.exception("observer %r failed for request %s", observer, outcome.request_id)
+
+    def mirrored(self, record: Mirrored) -> None:
+        """Hand the record of a copy to those observers that have a method for it."""
+        for observer in self._observers:
+            hear = getattr(observer, "mirrored", None)
+            if hear is None:
+                continue
+            try:
+                hear(record)
+            except Exception:  # boundary: an observer is someone else's code
+                _log.exception("observer %r failed for the copy of request %s", observer, record.request_id)

@@ -152,6 +152,10 @@ class SyncEngine:
         """As :meth:`Engine.reload`."""
         return self._run(self._engine.reload())
 
+    def metrics(self, accept: str | None = None) -> tuple[str, bytes]:
+        """As :meth:`Engine.metrics`."""
+        return self._run(self._engine.metrics(accept))
+
     def wait_for(self, fingerprint: str, timeout: float | None = None) -> bool:
         """As :meth:`Engine.wait_for`."""
         return self._run(self._engine.wait_for(fingerprint, timeout))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .access import KeyDoc, SettingsDoc, TokenIssuer
+from .access import KeyDoc, SettingsDoc, StateDoc, TokenIssuer
 from .common import Secret, parse_size
 from .export import SCHEMAS, check_schemas, write_schemas
 from .kinds import MODELS, Declaration
@@ -26,6 +26,7 @@ __all__ = [
     "RouteDoc",
     "Secret",
     "SettingsDoc",
+    "StateDoc",
     "TestDoc",
     "TokenIssuer",
     "check_schemas",

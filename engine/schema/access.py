@@ -8,15 +8,18 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from .common import (
+    ENV_PATTERN,
     SHA256_PATTERN,
     SIZE_PATTERN,
     Date,
     Duration,
     Glob,
+    HeaderName,
     HeaderValue,
     Model,
     Name,
     Opt,
+    Percent,
     PositiveDuration,
     Secret,
     Text,
@@ -70,13 +73,30 @@ Size = Annotated[
 ]
 
 
+class Queue(Model):
+    """Requests that wait because the limits of the only providers that could serve them are used up."""
+
+    length: Opt[Annotated[int, Field(ge=0, le=1_000_000)]] = Field(
+        default=None, description="How many may wait for one provider; 1000 by default, 0 refuses at once."
+    )
+    wait: Opt[Duration] = Field(
+        default=None, description="How long each may wait, its own deadline apart; 60s by default."
+    )
+
+
 class RequestLimits(Model):
-    """Requests beyond these are refused before they are read."""
+    """Requests beyond these are refused at once."""
 
     body: Opt[Size] = Field(default=None, description="Largest body, as `20MB`, `512KB` or bytes; 20MB by default.")
     depth: Opt[Annotated[int, Field(ge=1, le=1000)]] = Field(
         default=None, description="Deepest nesting of JSON; 100 by default."
     )
+    in_flight: Opt[Annotated[int, Field(ge=1, le=1_000_000)]] = Field(
+        default=None,
+        description="Model requests under way in one process beyond which others are refused with 503 and Retry-After; "
+        "by default as many as it has file handles for (two each, of what the system allows), at most 10,000.",
+    )
+    queue: Queue = Field(default=Queue(), description="Requests that wait for a provider's limits.")
 
 
 class Reload(Model):
@@ -97,10 +117,47 @@ class Upstream(Model):
     ca_file: Opt[Text] = Field(default=None, description="PEM file of certificates to trust besides the system's.")
 
 
+class HeaderSecret(Model):
+    """Where a header's value is found: exactly one of an environment variable or a file."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    env: Opt[Annotated[str, Field(pattern=ENV_PATTERN, max_length=200)]] = Field(
+        default=None, description="Name of an environment variable that holds the value.", examples=["OTLP_TOKEN"]
+    )
+    file: Opt[Text] = Field(default=None, description="Path of a file that holds the value.")
+
+    def model_post_init(self, context: Any) -> None:
+        if (self.env is None) == (self.file is None):
+            raise PydanticCustomError("header_secret", "exactly one of env and file is needed")
+
+
+class Otlp(Model):
+    """A collector of OpenTelemetry that traces and metrics are sent to, by OTLP over HTTP."""
+
+    endpoint: Url = Field(
+        description="Its address; `/v1/traces` and `/v1/metrics` are added.", examples=["http://localhost:4318"]
+    )
+    headers: dict[HeaderName, HeaderSecret] = Field(
+        default={}, description="Headers sent with it, by where their values are.", examples=[{}]
+    )
+    traces: bool = Field(default=True, description="Whether spans of requests and attempts are sent.")
+    metrics: bool = Field(default=True, description="Whether metrics are sent; `/metrics` shows the same.")
+    interval: Opt[PositiveDuration] = Field(default=None, description="How often metrics are sent; 30s by default.")
+    sample: Opt[Percent] = Field(
+        default=None,
+        description="Share of requests that are traced where the caller's `traceparent` does not say; 100% by default.",
+    )
+    pass_to: list[Glob] = Field(
+        default=[], description="Names or globs of the providers that `traceparent` is passed on to; none by default."
+    )
+
+
 class Telemetry(Model):
     """What is told about requests; never their content."""
 
     access_log: Opt[bool] = Field(default=None, description="One JSON line a request; true by default.")
+    otlp: Opt[Otlp] = Field(default=None, description="Where traces and metrics are sent; nowhere by default.")
 
 
 def _address(value: Any) -> str:
@@ -116,24 +173,86 @@ StoreUrl = Annotated[
 ]
 
 
-class StateStore(Model):
+class StateDoc(Model):
     """Where live facts (breakers, limits, budgets) are kept."""
 
     store: Literal["memory", "redis"] = Field(
-        default="memory", description="In this process, or shared between processes."
+        default="memory",
+        description="In this process, or in a Redis or Valkey that workers and replicas share. A change counts from "
+        "the next start on.",
     )
     url: Opt[StoreUrl] = Field(
         default=None,
-        description="Address of the store; one with a password in it goes in a secret.",
+        description="Address of the store: `redis://HOST:PORT/DATABASE`, `rediss://` for TLS, `unix:///PATH`; one with "
+        "a password in it goes in a secret. redis://localhost:6379/0 by default.",
         examples=["redis://localhost:6379/0"],
+    )
+    ca_file: Opt[Text] = Field(
+        default=None, description="PEM file of certificates to trust instead of the system's, for `rediss://`."
+    )
+    prefix: Opt[Name] = Field(
+        default=None,
+        description="What its keys begin with; servers with the same prefix share everything. `interlock` by default.",
+    )
+    timeout: Opt[PositiveDuration] = Field(
+        default=None,
+        description="How long an answer of the store may take; 50ms by default. Past it the store counts as away.",
+    )
+    when_away: Literal["local", "admit", "reject"] = Field(
+        default="local",
+        description="What becomes of limits while the store is away: `local` counts in each process, which gets its "
+        "equal share of a limit; `admit` counts nothing; `reject` refuses what would have to be counted.",
     )
 
 
-class LedgerStore(Model):
-    """Where requests and costs are recorded."""
+def _database(value: Any) -> str:
+    return "<url>" if isinstance(value, str) else "<secret>"
 
-    url: Opt[StoreUrl] = Field(
-        default=None, description="Address of the database; one with a password in it goes in a secret."
+
+#: A file of SQLite, or a database of PostgreSQL, without a password in it.
+_OPTION = r"(host|port|sslmode|sslrootcert|connect_timeout|application_name)=[^\x00-\x20\x7f@?#&]*"
+LEDGER_URL_PATTERN = (
+    r"^(sqlite:///[^\x00-\x20\x7f?#]+"
+    r"|postgresql(\+psycopg)?://([^\x00-\x20\x7f:@/?#]+@)?[^\x00-\x20\x7f@?#]+"
+    rf"(\?{_OPTION}(&{_OPTION})*)?)$"
+)
+LedgerUrl = Annotated[
+    Annotated[str, Field(pattern=LEDGER_URL_PATTERN, max_length=2000), Tag("<url>")]
+    | Annotated[Secret, Tag("<secret>")],
+    Discriminator(_database),
+]
+
+
+class LedgerStore(Model):
+    """Where is written what happened: checks of providers, changes by API, configurations that went live."""
+
+    url: Opt[LedgerUrl] = Field(
+        default=None,
+        description="The database: a file of SQLite (`sqlite:///path`) or PostgreSQL (extra `postgres`); an address "
+        "with a password in it goes in a secret. By default the server writes a file in the system's folder for "
+        "state, and an engine in your program writes nothing.",
+        examples=["sqlite:////var/lib/interlock/ledger.sqlite", "postgresql://db.internal/interlock"],
+    )
+    keep: PositiveDuration = Field(default="30d", description="How long checks of providers are kept.")
+
+
+class Readiness(Model):
+    """What `/readyz` says, and when."""
+
+    notice: Opt[Duration] = Field(
+        default=None,
+        description="How long `/readyz` says 503 after SIGTERM before new connections are refused; 0s by default.",
+    )
+    outage: Literal["ready", "not_ready"] = Field(
+        default="ready",
+        description="What it says while every provider that routes use fails its checks. `not_ready` needs `health` in "
+        "each of them.",
+    )
+    after: Opt[Duration] = Field(
+        default=None, description="With `not_ready`: how long that has to last first; 30s by default."
+    )
+    until: Opt[Duration] = Field(
+        default=None, description="With `not_ready`: how long one has to be back before it says ready; 10s by default."
     )
 
 
@@ -213,5 +332,6 @@ class SettingsDoc(Model):
     reload: Reload = Field(default=Reload(), description="How edits of the configuration are noticed.")
     upstream: Upstream = Field(default=Upstream(), description="How providers are reached.")
     telemetry: Telemetry = Field(default=Telemetry(), description="What is told about requests.")
-    state: StateStore = Field(default=StateStore(), description="Where live facts are kept.")
-    ledger: LedgerStore = Field(default=LedgerStore(), description="Where requests and costs are recorded.")
+    state: StateDoc = Field(default=StateDoc(), description="Where live facts are kept.")
+    ledger: LedgerStore = Field(default=LedgerStore(), description="Where is written what happened.")
+    readiness: Readiness = Field(default=Readiness(), description="What `/readyz` says, and when.")

@@ -21,9 +21,8 @@ TARGET_NUMBERS = ("context_window", "max_output")
 TARGET_WORDS = ("id", "provider", "model", "category", "dialect")
 
 _REACH = r"metadata\.[^\x00-\x20\x7f]+|header\.[a-z0-9!#$%&'*+.^_`|~-]+"
-ATTRIBUTE_PATTERN = rf"^({'|'.join(WORDS + FLAGS + NUMBERS)}|{_REACH})$"
-#: What a split, a hash, a budget or a limit may be keyed by.
-KEY_PATTERN = rf"^({'|'.join(WORDS)}|{_REACH})$"
+#: What a split or a hash may be keyed by: ``prompt`` too, which only these read.
+KEY_PATTERN = rf"^({'|'.join(WORDS)}|prompt|{_REACH})$"
 EACH_PATTERN = rf"^(route|{'|'.join(WORDS)}|{_REACH})$"
 
 _FLAG = re.compile(rf"^({'|'.join(FLAGS)})\Z")

@@ -72,7 +72,7 @@ _NOTATIONS: dict[str, tuple[str, str]] = {
     HEADER_PATTERN: ("a header's name", "letters, digits and hyphens, without a colon"),
     SHA256_PATTERN: ("a SHA-256 hash", '64 lower-case hexadecimal digits: printf %s "$SECRET" | sha256sum'),
     ZONE_PATTERN: ("a time zone", "write for example UTC or Europe/Berlin"),
-    KEY_PATTERN: ("an attribute", "one of model, surface, user, key, team, metadata.NAME, header.NAME"),
+    KEY_PATTERN: ("an attribute", "one of model, surface, user, key, team, prompt, metadata.NAME, header.NAME"),
     EACH_PATTERN: ("an attribute", "one of route, model, surface, user, key, team, metadata.NAME, header.NAME"),
 }
 #: Notations that a number, written in quotes, would satisfy.

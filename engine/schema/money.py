@@ -12,7 +12,7 @@ from engine.units import DURATION_PATTERN
 
 from .common import POSITIVE_DURATION_PATTERN, Count, Model, Name, Opt, Percent, Usd, Version, by_key
 from .condition import EachAttribute, When
-from .provider import Rate
+from .rates import Rate
 
 _CALENDAR = ("hour", "day", "week", "month")
 _WORDS = "|".join(_CALENDAR)

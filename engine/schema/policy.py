@@ -55,7 +55,7 @@ class RetryRules(Model):
         description="Most attempts of one request in all; by default 5, or as many as the route has targets in a row.",
     )
     per_target: Opt[Annotated[int, Field(ge=1, le=100)]] = Field(
-        default=None, description="Most attempts of one target in a row, the first included; 2 by default."
+        default=None, description="Most attempts of one target, the first included; 3 by default."
     )
     backoff: Backoff = Field(default=Backoff(), description="The pause before a retry of the same target.")
     budget: Opt[Percent] = Field(

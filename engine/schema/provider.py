@@ -27,12 +27,11 @@ from .common import (
     Url,
     UrlPath,
     Version,
-    by_key,
     problem,
 )
+from .rates import Rate
 
 Surface = Literal["chat", "completions", "embeddings", "rerank", "images", "audio", "moderations"]
-Feature = Literal["stream", "tools", "vision", "json_schema", "logprobs", "reasoning"]
 Capability = Literal[
     "chat", "completions", "embeddings", "rerank", "images", "audio", "moderations",
     "stream", "tools", "vision", "json_schema", "logprobs", "reasoning",
@@ -65,9 +64,11 @@ class AuthBase(Model):
     """How requests to the provider are authenticated."""
 
     @property
-    def secret_ref(self) -> Secret | None:
-        """The ``secret`` of schemes that have one, else ``None``."""
-        return getattr(self, "secret", None)
+    def secret_refs(self) -> tuple[Secret, ...]:
+        """The ``secret`` of schemes that have one, or all of ``secrets``."""
+        one: Secret | None = getattr(self, "secret", None)
+        several: list[Secret] | None = getattr(self, "secrets", None)
+        return tuple(several or ()) if one is None else (one,)
 
     @property
     def header_name(self) -> str | None:
@@ -81,21 +82,47 @@ class AuthNone(AuthBase):
     scheme: Literal["none"] = Field(description="No credential is sent.")
 
 
-class AuthBearer(AuthBase):
+class OneOrMore(AuthBase):
+    """A secret, or several of which requests take one in turn."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"if": {"not": {"required": ["secrets"]}}, "then": {"required": ["secret"]}}
+    )
+
+    secret: Opt[Secret] = Field(default=None, description="Where the secret is.")
+    secrets: Opt[Annotated[list[Secret], Field(min_length=1, max_length=100)]] = Field(
+        default=None,
+        description="Instead of `secret`: where several secrets are, each of an account of its own. Requests take them "
+        "in turn; each has the provider's limits to itself.",
+        examples=[[{"env": "SERVICE_API_KEY"}, {"env": "SPARE_API_KEY"}]],
+    )
+
+    @model_validator(mode="after")
+    def _one_or_more(self) -> OneOrMore:
+        if self.secret is None and self.secrets is None:
+            hint = "add `secret: {env: NAME}`, or `secrets:` with a list of such places"
+            raise problem("secret_or_secrets", "S202", "a secret is needed", hint=hint)
+        if self.secret is not None and self.secrets is not None:
+            hint = "keep one of them; `secrets` takes a list"
+            raise problem(
+                "secret_or_secrets", "S208", "secret and secrets exclude each other", ("secrets",), hint, key=True
+            )
+        return self
+
+
+class AuthBearer(OneOrMore):
     """`Authorization: Bearer` and the secret."""
 
     scheme: Literal["bearer"] = Field(description="The secret is sent as `Authorization: Bearer`.")
-    secret: Secret = Field(description="Where the secret is.")
 
 
-class AuthHeader(AuthBase):
+class AuthHeader(OneOrMore):
     """The secret in a header of its own."""
 
     scheme: Literal["header"] = Field(description="The secret is sent as the value of one header.")
     name: HeaderName = Field(
         description="Name of the header that carries the secret.", examples=["x-api-key", "api-key"]
     )
-    secret: Secret = Field(description="Where the secret is.")
 
 
 class AuthAws(AuthBase):
@@ -181,37 +208,6 @@ Auth = TypeAliasType(
 )
 
 
-class RequestRate(Model):
-    """So many requests in a window."""
-
-    requests: Count = Field(description="Requests allowed in the window.")
-    per: PositiveDuration = Field(description="Length of the window.")
-
-
-class TokenRate(Model):
-    """So many tokens, input and output together, in a window."""
-
-    tokens: Count = Field(description="Tokens (input and output) allowed in the window.")
-    per: PositiveDuration = Field(description="Length of the window.")
-
-
-class Concurrency(Model):
-    """So many requests at a time."""
-
-    concurrency: Count = Field(description="Requests allowed to be under way at the same time.")
-
-
-Rate = TypeAliasType(
-    "Rate",
-    Annotated[
-        Annotated[RequestRate, Tag("<requests>")]
-        | Annotated[TokenRate, Tag("<tokens>")]
-        | Annotated[Concurrency, Tag("<concurrency>")],
-        Discriminator(by_key("requests", "tokens", "concurrency")),
-    ],
-)
-
-
 PathKind = Literal["chat", "stream", "completions", "embeddings", "rerank", "images", "audio", "moderations"]
 
 
@@ -292,6 +288,23 @@ class PriceList(Model):
     as_of: Opt[Date] = Field(default=None, description="The day for which prices were read last; written by the sync.")
 
 
+class HealthProbe(Model):
+    """How the gateway asks the provider, of its own accord, whether it works; without it nobody is asked."""
+
+    probe: Literal["models", "chat", "embeddings", "off"] = Field(
+        default="models",
+        description="What is sent: `models` asks for the list of models, which costs nothing; `chat` and `embeddings` "
+        "send the smallest real request, which is paid for like any other; `off` sends nothing.",
+    )
+    every: PositiveDuration = Field(default="30s", description="How often, give or take a tenth.")
+    timeout: PositiveDuration = Field(default="10s", description="How long an answer may take.")
+    model: Opt[ModelName] = Field(
+        default=None,
+        description="The model that is asked, by its name here; by default the cheapest of its kind. With `models`: "
+        "the one that has to be on the list.",
+    )
+
+
 class ProviderDoc(Model):
     """An account at a service: where it is, how to log in, what it serves."""
 
@@ -345,6 +358,9 @@ class ProviderDoc(Model):
     headers: Headers = Field(default={}, description="Headers sent with every request; never for secrets.")
     quirks: Quirks = Field(default=Quirks(), description="How the service differs from its dialect.")
     limits: list[Rate] = Field(default=[], description="What the service allows this account.")
+    health: Opt[HealthProbe] = Field(
+        default=None, description="Whether it is asked from time to time if it works; by default it is not."
+    )
     models: dict[ModelName, ModelEntry] = Field(
         default={}, description="The models to be used, by the name used in targets."
     )

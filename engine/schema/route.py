@@ -211,9 +211,13 @@ class BalanceBody(Model):
     )
 
     by: Literal["weighted", "hash", "least_busy", "latency", "cheapest", "usage"] = Field(
-        description="How the first member is chosen, and the order of the rest."
+        description="How the first member is chosen, and the order of the rest: by draw (`weighted`), the same for the "
+        "same key (`hash`), fewest under way (`least_busy`), soonest done (`latency`), most left of the provider's "
+        "limits (`usage`), least cost (`cheapest`)."
     )
-    key: Opt[KeyAttribute] = Field(default=None, description="Attribute to hash, with `by: hash`.")
+    key: Opt[KeyAttribute] = Field(
+        default=None, description="Attribute to hash, with `by: hash`; `prompt` is how the request begins."
+    )
     steps: Annotated[list[Member], Field(min_length=1)] = Field(description="The members: steps, or `{weight, step}`.")
 
     @model_validator(mode="after")
@@ -261,30 +265,35 @@ class SwitchStep(Model):
 
 
 class MirrorBody(Model):
-    """Send a copy of some requests elsewhere; the client never sees that reply."""
+    """Send a copy of some requests elsewhere and compare the answers; the client never sees that reply."""
 
     to: TargetName = Field(description="The target that gets the copies.")
     percent: Percent = Field(description="Share of the requests that is copied.")
+    tools: bool = Field(default=False, description="Whether requests with tools are copied too.")
     step: Step = Field(description="What serves the client.")
 
 
 class MirrorStep(Model):
     """Copy traffic to another target."""
 
-    mirror: MirrorBody = Field(description="`{to, percent, step}`.")
+    mirror: MirrorBody = Field(description="`{to, percent, tools, step}`.")
 
 
 class HedgeBody(Model):
     """Start the next step too when the one before has not answered in time; the first answer wins."""
 
     delay: Duration = Field(description="How long each step is given before the next one starts.")
+    extra: Percent = Field(
+        default="10%", description="Share of the requests that come here that may be sent to one more target so."
+    )
+    tools: bool = Field(default=False, description="Whether requests with tools are hedged too.")
     steps: Annotated[list[Step], Field(min_length=2)] = Field(description="Started in this order.")
 
 
 class HedgeStep(Model):
     """Race a slow step against the next."""
 
-    hedge: HedgeBody = Field(description="`{delay, steps}`.")
+    hedge: HedgeBody = Field(description="`{delay, extra, tools, steps}`.")
 
 
 class RejectBody(Model):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import msgspec
@@ -18,6 +19,8 @@ from engine.executor.reply import Reply
 FLUSH = 0.2
 #: Lines that are kept when the reader of the log does not keep up; older ones are then dropped, and counted.
 LIMIT = 100_000
+#: Bytes that a pipe takes in one piece (POSIX says 512, Linux 4,096): lines of several writers do not mix within them.
+WHOLE = getattr(select, "PIPE_BUF", 512)
 
 _encode = msgspec.json.Encoder().encode_lines
 
@@ -26,11 +29,15 @@ class AccessLog:
     """Writes outcomes, as :meth:`Outcome.to_dict` shows them, and requests that no route had a part in.
 
     Writing happens in a thread: a reader that stops reading delays lines, never requests. Lines beyond :data:`LIMIT`
-    are dropped, and a line ``{"dropped_lines": N}`` says so. ``wanted`` is asked at every request.
+    are dropped, and a line ``{"dropped_lines": N}`` says so. ``wanted`` is asked at every request. ``shared`` is for
+    several processes that write to the same place: each write is then one that a pipe takes whole.
     """
 
-    def __init__(self, out: BinaryIO | None = None, wanted: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, out: BinaryIO | None = None, wanted: Callable[[], bool] = lambda: True, *, shared: bool = False
+    ) -> None:
         self._wanted = wanted
+        self._shared = shared
         self._out = out if out is not None else sys.stdout.buffer
         self._lines: list[Any] = []
         self._dropped = 0
@@ -85,8 +92,10 @@ class AccessLog:
     def _write(self, lines: list[Any]) -> None:
         # A closed pipe must not end the server: there is nobody left to tell.
         with contextlib.suppress(OSError, ValueError):
-            self._out.write(_encode(lines))
-            self._out.flush()
+            text = _encode(lines)
+            for piece in _pieces(text) if self._shared else (text,):
+                self._out.write(piece)
+                self._out.flush()
 
     async def aclose(self) -> None:
         """Write what is left; nothing may be noted after that."""
@@ -95,3 +104,12 @@ class AccessLog:
         if self._writing is not None:
             await self._writing
         await asyncio.to_thread(self._write, self._take())
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """Whole lines together, as many as a pipe takes in one piece; a longer line by itself."""
+    begin = 0
+    while begin < len(text):
+        end = text.rfind(b"\n", begin, begin + WHOLE) + 1 or text.find(b"\n", begin) + 1 or len(text)
+        yield text[begin:end]
+        begin = end

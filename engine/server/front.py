@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RequestError
-from engine.exchange import Call
+from engine.exchange import RULES, Call, OutcomeClass
 from engine.executor.intake import SURFACES, BadRequestError, make_call, request_id
 from engine.executor.reply import Headers, Reply, StreamReply, error_reply, id_headers
 from engine.graph import Graph, Key
@@ -14,6 +15,7 @@ from engine.graph import Graph, Key
 from .access import ADMIN, RELAY, USE, Access, DeniedError, UnverifiedError
 from .asked import Asked
 from .management import ROUTES
+from .shedding import most_in_flight
 
 if TYPE_CHECKING:
     from engine.runtime import Engine
@@ -35,6 +37,7 @@ class Front:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._access = Access()
+        self._most = most_in_flight()
 
     @property
     def max_body(self) -> int:
@@ -52,26 +55,46 @@ class Front:
         self, method: str, path: str, query: bytes, headers: Raw, body: bytes
     ) -> Reply | Coroutine[Any, Any, Reply | StreamReply]:
         """The first half of :meth:`handle`: a refusal, or what is to be awaited, at once, for the reply."""
+        arrived = perf_counter()
         fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         graph = self._engine.graph
         id_ = request_id(fields.get("x-request-id"))
         endpoint = _MODEL_PATHS.get(path)
         if endpoint is None or method != "POST":
             return self._manage(graph, method, path, query, fields, body, id_)
+        most = graph.settings.in_flight or self._most
+        if self._engine.in_flight >= most:
+            return self._shed(graph, id_, most, SURFACES[endpoint].front)
         try:
-            return self._engine.serve(self._call(graph, endpoint, body, fields, id_))
+            return self._engine.serve(self._call(graph, endpoint, body, fields, id_, arrived))
         except UnverifiedError as unverified:
-            return self._verified(graph, unverified.token, endpoint, body, fields, id_)
+            return self._verified(graph, unverified.token, endpoint, body, fields, id_, arrived)
         except (BadRequestError, DeniedError) as problem:
             return self._refused(graph, id_, problem, SURFACES[endpoint].front)
 
+    def _shed(self, graph: Graph, id_: str, most: int, speaks: str) -> Reply:
+        """The refusal of one request too many: nothing of it is read, nobody is asked who sent it."""
+        rule = RULES[OutcomeClass.OVERLOADED]
+        self._engine.telemetry.meter.refuse(rule.code)
+        message = f"The gateway has {most} requests under way, which is its limit (settings: limits.in_flight)."
+        error = {"message": message, "type": rule.type, "code": rule.code, "param": None}
+        headers = [*self.headers(graph, id_, speaks), (b"retry-after", b"1")]
+        return error_reply(rule.status, error, headers, terminal=False, speaks=speaks)
+
     async def _verified(
-        self, graph: Graph, token: str, endpoint: str, body: bytes, fields: Mapping[str, str], id_: str
+        self,
+        graph: Graph,
+        token: str,
+        endpoint: str,
+        body: bytes,
+        fields: Mapping[str, str],
+        id_: str,
+        arrived: float,
     ) -> Reply | StreamReply:
         """Serve a caller whose token has to be verified first."""
         try:
             await self._access.verify(graph, token)
-            call = self._call(graph, endpoint, body, fields, id_)
+            call = self._call(graph, endpoint, body, fields, id_, arrived)
         except (BadRequestError, DeniedError) as problem:
             return self._refused(graph, id_, problem, SURFACES[endpoint].front)
         except UnverifiedError:
@@ -81,6 +104,7 @@ class Front:
     def _refused(
         self, graph: Graph, id_: str, problem: BadRequestError | DeniedError, speaks: str = "openai-chat"
     ) -> Reply:
+        self._engine.telemetry.meter.refuse(problem.code)
         invalid = isinstance(problem, BadRequestError)
         error = {
             "message": problem.message,
@@ -93,9 +117,12 @@ class Front:
             reply.headers.append((b"www-authenticate", b"Bearer"))
         return reply
 
-    def _call(self, graph: Graph, endpoint: str, body: bytes, fields: Mapping[str, str], id_: str) -> Call:
+    def _call(
+        self, graph: Graph, endpoint: str, body: bytes, fields: Mapping[str, str], id_: str, arrived: float
+    ) -> Call:
         key = self._access.authorize(graph, fields, USE)
         call = make_call(endpoint, body, fields, id_=id_, key=key, max_depth=graph.settings.max_depth)
+        call.arrived = arrived
         if key is None:
             # Where the configuration has keys of its own, the caller's secret is ours and goes no further.
             call.authorization = fields.get("authorization")

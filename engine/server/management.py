@@ -99,6 +99,13 @@ async def ready(asked: Asked) -> Answer:
     return json_answer({"ready": ok, "detail": engine.ready_detail()}, 200 if ok else 503)
 
 
+async def metrics(asked: Asked) -> Answer:
+    """Metrics for Prometheus, as classic text or OpenMetrics: what `Accept` asks for."""
+    engine: Engine = asked.engine
+    content_type, body = await engine.metrics(asked.headers.get("accept"))
+    return 200, content_type, body
+
+
 #: Path -> method -> (scope that it needs, or empty; function).
 ROUTES: Mapping[str, Mapping[str, Any]] = {
     "/v1/models": {"GET": (USE, models)},
@@ -113,6 +120,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "/relay": {"GET": ("", relay.page)},
     "/api/v1/relay": {"GET": (RELAY, relay.waiting)},
     "/api/v1/relay/{id}": {"POST": (RELAY, relay.answer)},
+    "/metrics": {"GET": (READ, metrics)},
     "/healthz": {"GET": ("", health)},
     "/readyz": {"GET": ("", ready)},
 }

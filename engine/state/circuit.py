@@ -170,6 +170,12 @@ class Circuit(Gate):
         self.free = True  # it may have been about that one request: whoever has nobody else may try
         return True
 
+    def take_over(self, gate: Gate) -> None:
+        """Be as shut as this, which another process has found out before there was an attempt here."""
+        self._span = self.rules.open_for
+        self.free = gate.free
+        self.shut(gate.until, gate.since, gate.detail)
+
     def _failed_probe(self, began: float, now: float, why: str, *, slow: bool = False) -> bool:
         # A last resort, or an early probe, was made although nobody thought that it has recovered: nothing is learnt.
         if began < self.until:

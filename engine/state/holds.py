@@ -57,6 +57,12 @@ class Hold(Gate):
         self.free = self._stray()
         return True
 
+    def learn(self, until: float, now: float, why: str) -> None:
+        """Another process was told so."""
+        if self.row == 0:
+            self._count(now)
+        self.shut(until, now, why)
+
     def _count(self, now: float) -> None:
         if self.row == 0:
             self._begun = now

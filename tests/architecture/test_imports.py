@@ -18,6 +18,7 @@ ENGINE = ROOT / "engine"
 RANKS = {
     "errors": 0,
     "diagnostics": 0,
+    "places": 0,
     "units": 0,
     "documents": 1,
     "exchange": 1,
@@ -30,6 +31,7 @@ RANKS = {
     "executor": 7,
     "proof": 7,
     "ledger": 7,
+    "telemetry": 7,
     "runtime": 8,
     "server": 9,
     "cli": 9,
@@ -49,14 +51,18 @@ PURE_PARTS = ("planner", "state", "proof")
 BOUNDARIES: dict[tuple[str, str], str] = {
     ("engine/cli/app.py", "_guarded"): "a defect of ours ends in a sentence for the user, not in a traceback",
     ("engine/executor/run.py", "serve"): "a defect in one request must not take a connection down",
+    ("engine/executor/mirroring.py", "_work"): "a copy that goes wrong must not keep others from being sent",
     ("engine/executor/credentials/aws.py", "refresh"): "the vendor's chain of sources raises what it likes",
     ("engine/executor/credentials/tokens.py", "_refresh"): "the vendors' libraries raise what they like",
+    ("engine/ledger/writer.py", "_attempt"): "what databases and their drivers raise must not end the record",
     ("engine/runtime/live.py", "_let_go"): "a client that does not close well must not hurt requests",
     ("engine/runtime/observers.py", "__call__"): "an observer is somebody else's code",
+    ("engine/runtime/observers.py", "mirrored"): "an observer is somebody else's code",
     ("engine/runtime/reading.py", "read"): "a defect in the compiler must not end the watch, nor what runs",
     ("engine/runtime/reloader.py", "run"): "the watch goes on whatever happens in one reload",
     ("engine/runtime/watch.py", "_try_to_look"): "a look at the files that fails must not end the watch",
     ("engine/runtime/watch.py", "_follow"): "without file-system events the regular looks go on",
+    ("engine/telemetry/otlp.py", "_send"): "the exporter's library and the collector are somebody else's",
     ("engine/server/http11.py", "_serve"): "a defect in one answer must not take other connections down",
 }
 

@@ -25,6 +25,7 @@ from engine.exchange import RULES, OutcomeClass
 from engine.executor.intake import SURFACES
 from engine.schema import ProviderDoc, validate
 from engine.server.management import ROUTES
+from engine.telemetry.definitions import METRICS
 
 _C = OutcomeClass
 
@@ -121,6 +122,14 @@ def endpoints() -> str:
         for method, (scope, function) in methods.items():
             rows.append((f"`{method} {path}`", f"`{scope}`" if scope else "none", first_line(function.__doc__)))
     return table(("endpoint", "scope", "what it answers"), rows)
+
+
+def metrics() -> str:
+    """Every metric of ours."""
+    rows = [
+        (f"`{d.name}`", d.kind, " ".join(f"`{label}`" for label in d.labels), d.text, f"`{d.otel}`") for d in METRICS
+    ]
+    return table(("metric", "kind", "labels", "what it says", "in OTLP"), rows)
 
 
 def surfaces() -> str:
@@ -245,7 +254,7 @@ def _shipped() -> tuple[list[ProviderDoc], int, str]:
 
 
 def _signed_in(provider: ProviderDoc) -> str:
-    secret = provider.auth.secret_ref
+    secret = next(iter(provider.auth.secret_refs), None)
     scheme = getattr(provider.auth, "scheme", "")
     return f"`{secret.env}`" if secret is not None and secret.env else "" if scheme == "none" else f"scheme `{scheme}`"
 
@@ -291,6 +300,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "endpoints": endpoints,
         "exports": exports,
         "methods": methods,
+        "metrics": metrics,
         "codes": codes,
     },
 }

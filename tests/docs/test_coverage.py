@@ -21,6 +21,7 @@ from engine.executor.intake import SURFACES
 from engine.planner import SKIP_REASONS
 from engine.schema import MODELS, SCHEMAS
 from engine.server.management import ROUTES
+from engine.telemetry.definitions import METRICS
 
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 EVERYTHING = "\n".join(TEXTS.values())
@@ -114,6 +115,19 @@ def test_what_this_version_does_not_do() -> None:
     assert missing(set(features.INSTEAD) - {"dialect", "transport", "scheme", "by", "store"}, manuals) == []
     for kind in features.ONLY_CHECKED:
         assert f"| [`{kind}`]" in TEXTS["policies/README.md"]
+
+
+def test_metrics() -> None:
+    """Each is in the manual, and what any document calls a metric is one."""
+    assert missing([d.name for d in METRICS], MANUAL) == []
+    parts = [f"{d.name}_{part}" for d in METRICS if d.kind == "histogram" for part in ("bucket", "sum", "count")]
+    known = {*(d.name for d in METRICS), *parts, *(label for d in METRICS for label in d.labels)}
+    named = set(re.findall(r"(?<![\w:./-])(?:interlock|gen_ai)_[a-z0-9_]+(?![\w(*-])", EVERYTHING))
+    assert len(named) >= len(METRICS)
+    assert named - known == set()
+    otel = {d.otel for d in METRICS}
+    assert len(otel) == len(METRICS)
+    assert missing(otel, MANUAL) == []
 
 
 def test_extras() -> None:

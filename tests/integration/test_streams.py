@@ -240,7 +240,7 @@ def test_streamed_and_unstreamed_give_the_same_record(tmp_path: Path) -> None:
         await gateway.ask(chat(False))
         streamed, unstreamed = (outcome.to_dict() for outcome in gateway.outcomes)
         for record in (streamed, unstreamed):
-            for name in ("request_id", "started_at", "duration", "first_token", "stream"):
+            for name in ("request_id", "started_at", "duration", "first_token", "stream", "added"):
                 del record[name]
             for attempt in record["attempts"]:
                 for name in ("started", "duration", "first_token"):

@@ -374,7 +374,7 @@ def test_many_calls_leave_nothing_behind() -> None:
 
     async def scenario(transport: Transport, upstream: Upstream, url: str) -> None:
         calls = [asyncio.create_task(send(transport, url)) for _ in range(300)]
-        await asyncio.wait(calls, timeout=0.5)
+        await until(lambda: sum(call.done() for call in calls) == 225)  # all but those that never end
         for call in calls:
             call.cancel()
         ends = [type(end) for end in await asyncio.gather(*calls, return_exceptions=True)]

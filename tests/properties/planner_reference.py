@@ -9,7 +9,8 @@ from __future__ import annotations
 from engine.exchange import FAIL_OVER, OutcomeClass
 from engine.graph import Balance, Fallback, Reject, RouteStep, Split, Step, Switch, TargetStep, evaluate
 from engine.planner import Request, assign
-from engine.planner.plan import _Walk, unfit
+from engine.planner.balance import ordered
+from engine.planner.plan import unfit
 
 from .planner_strategies import Fate, Moment
 
@@ -37,7 +38,7 @@ class _Run:
         if isinstance(step, Fallback):
             return self.in_turn(step.steps, step.on)
         if isinstance(step, Balance):
-            return self.in_turn(tuple(_Walk(self.asked, self.moment)._balanced(step)), FAIL_OVER)
+            return self.in_turn(self.balanced(step), FAIL_OVER)
         if isinstance(step, Split):
             chosen = assign(step, self.asked)
             return self.step(next(v.step for v in step.variants if v.name == chosen))
@@ -55,6 +56,12 @@ class _Run:
                 break
             failed = self.step(step) or failed
         return failed
+
+    def balanced(self, balance: Balance) -> tuple[Step, ...]:
+        def usable(step: TargetStep) -> bool:
+            return unfit(step, self.asked, self.moment) is None and self.moment.closed(step, 0.0) is None
+
+        return tuple(member.step for member in ordered(balance, self.asked, self.moment, 0.0, usable).members)
 
     def target(self, step: TargetStep) -> OutcomeClass | None:
         window = step.target.context_window

@@ -20,6 +20,7 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Limit,
     Provider,
     Reject,
     Retry,
@@ -36,7 +37,8 @@ from engine.graph import (
 )
 from engine.planner import Closed, Facts, Go, Plan, Request, Wait, advance, targets_of
 from engine.planner.model import nobody_closed
-from engine.state import Closure
+from engine.state import Claim, Closure, MemoryStore, Refusal
+from engine.state.buckets import bucket
 
 PROVIDERS = [
     Provider(name, "cloud", "openai-chat", f"https://{name}.example/v1", "http", Auth("none")) for name in "nsw"
@@ -54,6 +56,7 @@ TARGETS = [
     Target(f"{PROVIDERS[n % 3].name}/{name}", PROVIDERS[n % 3], name, name, window, None, frozenset(can.split()))
     for n, (name, window, can) in enumerate(_MODELS)
 ]
+BALANCES = ["weighted", "hash", "least_busy", "latency", "usage", "cheapest"]
 FAILURES = sorted(ATTEMPT_CLASSES - {OutcomeClass.SERVED})
 TOTAL = 10_000.0
 
@@ -73,7 +76,7 @@ def _branches(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return (
         st.tuples(st.just("fallback"), few, _on)
         | st.tuples(st.just("split"), weighted, st.sampled_from(["user", None]))
-        | st.tuples(st.just("balance"), weighted, st.sampled_from(["weighted", "hash", "least_busy"]))
+        | st.tuples(st.just("balance"), weighted, st.sampled_from(BALANCES))
         | st.tuples(st.just("switch"), cases, inner | st.none())
         | st.tuples(st.just("route"), inner)
     )
@@ -119,11 +122,16 @@ requests = st.builds(
 
 @dataclass
 class Moment:
-    """A view: attempts under way by target, and the providers without a credential."""
+    """A view: attempts under way by target, the providers without a credential, and what balances go by."""
 
     busy: dict[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
+    store: MemoryStore = field(default_factory=MemoryStore)
+    now: float = 0.0
     shut: dict[str, Closure] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
+    left: dict[str, float] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
 
     def holder(self, conversation: str) -> str | None:
         return None
@@ -134,13 +142,26 @@ class Moment:
     def credential(self, provider: str) -> bool:
         return provider not in self.unset
 
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        return bucket(value)
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        return self.store.peek(claims, self.now)
+
     def closed(self, step: TargetStep, now: float) -> Closure | None:
         return self.shut.get(step.target.id)
 
     def share(self, target: str, now: float) -> float:
-        return 1.0
+        return self.shares.get(target, 1.0)
+
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        return self.times.get(target, 0.0)
+
+    def headroom(self, target: str, now: float) -> float:
+        return self.left.get(target, 1.0)
 
 
+_ids = st.sampled_from([target.id for target in TARGETS])
 closures = st.builds(
     Closure,
     until=st.floats(1.0, 100.0),
@@ -152,6 +173,9 @@ moments = st.builds(
     Moment,
     st.dictionaries(st.sampled_from([target.id for target in TARGETS]), st.integers(1, 5), max_size=3),
     st.frozensets(st.sampled_from("nsw"), max_size=1),
+    times=st.dictionaries(_ids, st.sampled_from([0.1, 1.0, 9.0])),
+    left=st.dictionaries(_ids, st.sampled_from([0.0, 0.2, 1.0])),
+    shares=st.dictionaries(_ids, st.sampled_from([0.1, 1.0])),
 )
 
 stormy = st.builds(

@@ -249,6 +249,18 @@ def keys(name: SearchStrategy[str] = names, allowed: SearchStrategy[str] = globs
     return _doc("key", {"sha256": digests}, optional, name)
 
 
+collectors = mapping(
+    {"endpoint": st.just("http://localhost:4318")},
+    {
+        "headers": st.dictionaries(st.sampled_from(["authorization", "x-key"]), st.just({"env": "COLLECTOR_KEY"})),
+        "traces": st.booleans(),
+        "metrics": st.booleans(),
+        "interval": durations,
+        "sample": st.sampled_from(["0%", "2.5%", "100%"]),
+    },
+)
+
+
 def settings_documents(everything: bool = True) -> SearchStrategy[Tree]:
     """Settings documents; without ``everything`` live state stays in memory."""
     sizes = st.sampled_from(["20MB", "512KB", 1_000_000])
@@ -258,12 +270,16 @@ def settings_documents(everything: bool = True) -> SearchStrategy[Tree]:
         "limits": mapping({}, {"body": sizes, "depth": st.integers(1, 1000)}), "drain": durations,
         "reload": mapping({}, {"debounce": durations, "poll": durations}),
         "upstream": mapping({}, {"proxy": st.just("http://proxy.internal:3128"), "ca_file": words}),
-        "telemetry": mapping({}, {"access_log": st.booleans()}),
+        "telemetry": mapping({}, {"access_log": st.booleans(), "otlp": collectors}),
     }  # fmt: skip
     optional["state"] = mapping({}, {"store": st.just("memory")})
     if everything:
         optional["state"] = mapping({}, {"store": st.sampled_from(["memory", "redis"]), "url": url})
-        optional["ledger"] = mapping({}, {"url": url})
+        database = st.sampled_from(["sqlite:///ledger.db", "postgresql://db.internal/interlock"]) | secrets
+        optional["ledger"] = mapping({}, {"url": database, "keep": durations})
+        optional["readiness"] = mapping(
+            {}, {"notice": durations, "outage": st.sampled_from(["ready", "not_ready"]), "after": durations}
+        )
     return _doc("settings", {}, optional)
 
 

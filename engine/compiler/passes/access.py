@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from engine.graph import Issuer, Key, Settings
+from engine.graph import Issuer, Key, Otlp, Readiness, SecretRef, Settings, StateStore
 from engine.graph.globs import is_glob, matcher
-from engine.schema import SettingsDoc, TokenIssuer, parse_size
-from engine.units import parse_duration
+from engine.schema import Secret, SettingsDoc, StateDoc, TokenIssuer, access, parse_size
+from engine.units import parse_duration, parse_percent
 
-from .. import features, references
+from .. import references
 from ..work import Owner, Work
+from .providers import secret_of
 
 
 def run(work: Work) -> None:
@@ -67,27 +68,86 @@ def _settings(work: Work) -> None:
     for i, issuer in enumerate(model.clients.tokens):
         for j, pattern in enumerate(issuer.routes or ()):
             _check_route(work, pattern, ("settings", first), ("clients", "tokens", i, "routes", j))
-    work.settings = (first, _lower(model))
-    _not_yet(work, model)
+    work.settings = (first, _lower(model, _otlp(work, first, model)))
 
 
-def _lower(model: SettingsDoc) -> Settings:
+def _otlp(work: Work, name: str, model: SettingsDoc) -> Otlp | None:
+    declared = model.telemetry.otlp
+    if declared is None:
+        return None
+    chosen: set[str] = set()
+    for i, pattern in enumerate(declared.pass_to):
+        path = ("telemetry", "otlp", "pass_to", i)
+        if is_glob(pattern):
+            found = set(filter(matcher(pattern), work.providers))
+            if not found:
+                references.nothing(work, "provider", pattern, ("settings", name), path)
+            chosen |= found
+        elif pattern in work.providers:
+            chosen.add(pattern)
+        else:
+            references.unknown(work, "provider", pattern, ("settings", name), path)
+    headers = {
+        header.lower(): SecretRef("env", at.env) if at.env else SecretRef("file", at.file or "")
+        for header, at in declared.headers.items()
+    }
+    values: dict[str, Any] = {
+        "interval": None if declared.interval is None else parse_duration(declared.interval),
+        "sample": None if declared.sample is None else parse_percent(declared.sample),
+    }
+    return Otlp(
+        declared.endpoint.rstrip("/"),
+        tuple(sorted(headers.items())),
+        declared.traces,
+        declared.metrics,
+        pass_to=tuple(sorted(chosen)),
+        **{key: value for key, value in values.items() if value is not None},
+    )
+
+
+def _lower(model: SettingsDoc, otlp: Otlp | None) -> Settings:
     listen, limits, reload = model.listen, model.limits, model.reload
     values: dict[str, Any] = {
         "host": listen.host,
         "port": listen.port,
         "max_body": None if limits.body is None else parse_size(limits.body),
         "max_depth": limits.depth,
+        "in_flight": limits.in_flight,
+        "queue_length": limits.queue.length,
+        "queue_wait": None if limits.queue.wait is None else parse_duration(limits.queue.wait),
         "drain": None if model.drain is None else parse_duration(model.drain),
         "reload_debounce": None if reload.debounce is None else parse_duration(reload.debounce),
         "reload_poll": None if reload.poll is None else parse_duration(reload.poll),
         "proxy": model.upstream.proxy,
         "ca_file": model.upstream.ca_file,
         "access_log": model.telemetry.access_log,
+        "otlp": otlp,
         "edits": model.management.edits,
+        "state": _state(model.state),
+        "ledger_url": secret_of(model.ledger.url) if isinstance(model.ledger.url, Secret) else model.ledger.url,
+        "ledger_keep": parse_duration(model.ledger.keep),
+        "readiness": _readiness(model.readiness),
         "issuers": tuple(_issuer(issuer) for issuer in sorted(model.clients.tokens, key=lambda issuer: issuer.name)),
     }
     return Settings(**{name: value for name, value in values.items() if value is not None})
+
+
+def _state(model: StateDoc) -> StateStore:
+    secret = None if model.url is None or isinstance(model.url, str) else secret_of(model.url)
+    values: dict[str, Any] = {
+        "url": model.url if isinstance(model.url, str) else None,
+        "ca_file": model.ca_file,
+        "prefix": model.prefix,
+        "timeout": None if model.timeout is None else parse_duration(model.timeout),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return StateStore(store=model.store, secret=secret, when_away=model.when_away, **given)
+
+
+def _readiness(model: access.Readiness) -> Readiness:
+    said = {name: getattr(model, name) for name in ("notice", "after", "until")}
+    seconds = {name: parse_duration(value) for name, value in said.items() if value is not None}
+    return Readiness(outage=model.outage, **seconds)
 
 
 def _issuer(model: TokenIssuer) -> Issuer:
@@ -103,15 +163,3 @@ def _issuer(model: TokenIssuer) -> Issuer:
         frozenset(model.scopes),
         tuple(sorted(set(model.routes or ()))),
     )
-
-
-def _not_yet(work: Work, model: SettingsDoc) -> None:
-    owner: Owner = ("settings", model.name)
-    if model.state.store not in features.AVAILABLE_STORES:
-        summary = f"keeping live state in {model.state.store} is not available in this version"
-        hint = features.INSTEAD["store"]
-        work.find("P414", owner, ("state", "store"), summary, label="not available yet", hint=hint)
-    if model.ledger.url is not None:
-        summary = "the ledger is checked but not acted on yet"
-        hint = "use the access log for a record of requests"
-        work.find("W905", owner, ("ledger",), summary, label="nothing is written there", hint=hint, key=True)

@@ -7,14 +7,14 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.documents import Document
-from engine.graph import Graph, RouteIndex, Settings, whole
+from engine.graph import Graph, LimitIndex, RouteIndex, Settings, whole
 from engine.graph.graph import circuits_of
 
 from ..work import Owner, Work
 
 #: Kinds that have no node of their own: what they declare is kept as it was written, so that changes show.
 _HEADER = ("version", "kind", "name")
-_DECLARED = ("policy", "budget", "limit", "invariant")
+_DECLARED = ("policy", "budget", "invariant")
 
 
 class Places(Mapping[Owner, str]):
@@ -41,6 +41,8 @@ def run(work: Work) -> None:
     digests = dict(work.digests)
     for key in work.keys.values():
         digests[f"key:{key.name}"] = work.digester.digest(key)
+    for limit in work.limits:
+        digests[f"limit:{limit.name}"] = work.digester.digest(limit)
     if work.settings is not None:
         digests[f"settings:{work.settings[0]}"] = work.digester.digest(work.settings[1])
     declared: dict[str, Mapping[str, Any]] = {}
@@ -58,6 +60,7 @@ def run(work: Work) -> None:
         keys=MappingProxyType(work.keys),
         settings=work.settings[1] if work.settings is not None else Settings(),
         index=RouteIndex.build(work.routes.values()),
+        limits=LimitIndex(work.limits),
         documents=Places(work.by_name),
         node_digests=MappingProxyType(digests),
         declared=MappingProxyType(declared),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine.diagnostics import did_you_mean
-from engine.graph import Condition, Target
+from engine.graph import Condition, Limit, Target
 from engine.graph.conditions import attributes
 from engine.graph.globs import is_glob, matcher
 from engine.schema import BudgetDoc, LimitDoc, PolicyDoc
@@ -16,14 +16,14 @@ from .. import references
 from ..blueprint import Draft
 from ..conditions import blame, demanded, lower, may_hold, of_models
 from ..work import Declared, Owner, Work
-from .providers import unpriced
+from .providers import rates_of, unpriced
 
 #: How many targets a message names.
 _NAMED = 3
 
 
 def run(work: Work) -> None:
-    """Reports budgets and limits that can apply to nothing, count what clients choose, or meet unknown prices."""
+    """Fills ``limits``; reports what can apply to nothing, counts what clients choose, or meets unknown prices."""
     models: list[BudgetDoc | LimitDoc] = [declared.model for declared in work.declared.budget.values()]
     models += [declared.model for declared in work.declared.limit.values()]
     takers = _Takers(work.drafts.values()) if models and _complete(work) else None
@@ -35,6 +35,9 @@ def run(work: Work) -> None:
         _trust(work, owner, model.each, when)
         if isinstance(model, BudgetDoc):
             _budget(work, owner, model, when)
+        else:
+            rates = rates_of(model.limits)
+            work.limits.append(Limit(model.name, rates, model.each, when, _trusted(work, model.each)))
     for name, policy in sorted(work.declared.policy.items()):
         _cost(work, ("policy", name), policy)
 
@@ -107,6 +110,14 @@ def _trust(work: Work, owner: Owner, each: str | None, when: Condition | None) -
         hint = f"give every key a fixed `metadata: {{{field}: ...}}`, or count by `key`"
         path = ("each",) if name == each else ("when",)
         work.find("W906", owner, path, summary, label="not trusted", hint=hint, key=path == ("when",))
+
+
+def _trusted(work: Work, each: str | None) -> bool:
+    """Whether clients cannot choose the distinct values of this attribute: keys fix them, or there is none."""
+    if each is None or each in ("key", "team"):
+        return True
+    field = each.removeprefix("metadata.")
+    return each != field and bool(work.keys) and all(field in key.metadata for key in work.keys.values())
 
 
 def _budget(work: Work, owner: Owner, model: BudgetDoc, when: Condition | None) -> None:

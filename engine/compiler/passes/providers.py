@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from decimal import Decimal
 from functools import lru_cache
@@ -10,12 +11,15 @@ from typing import Any
 
 from engine.diagnostics import did_you_mean
 from engine.dialects import dialects
-from engine.graph import Auth, Price, Provider, Quirks, SecretRef, Target
+from engine.graph import Auth, Price, Provider, Quirks, Rate, SecretRef, Target
 from engine.schema import ProviderDoc, Secret
+from engine.schema.rates import Concurrency, RequestRate, TokenRate
+from engine.units import parse_duration
 
 from ..cache import ProviderNodes
 from ..drafts import encode_params
 from ..work import Declared, Finding, Owner, Work
+from . import probes
 
 _SURFACES = frozenset({"chat", "completions", "embeddings", "rerank", "images", "audio", "moderations"})
 _PRICES = tuple(field.name for field in fields(Price) if field.name != "tiers")
@@ -65,11 +69,27 @@ def secret_of(secret: Secret | None) -> SecretRef | None:
     return SecretRef("env", secret.env) if secret.env is not None else SecretRef("file", secret.file or "")
 
 
+def rates_of(declared: Iterable[RequestRate | TokenRate | Concurrency]) -> tuple[Rate, ...]:
+    """What may be used, in one order; of two numbers for the same window the smaller one holds."""
+    least: dict[str, Rate] = {}
+    for said in declared:
+        if isinstance(said, Concurrency):
+            rate = Rate("concurrency", said.concurrency)
+        elif isinstance(said, TokenRate):
+            rate = Rate("tokens", said.tokens, parse_duration(said.per))
+        else:
+            rate = Rate("requests", said.requests, parse_duration(said.per))
+        known = least.get(rate.suffix)
+        least[rate.suffix] = rate if known is None or rate.limit < known.limit else known
+    return tuple(least[suffix] for suffix in sorted(least))
+
+
 def _auth(model: ProviderDoc) -> Auth:
     said = model.auth
     return Auth(
         scheme=said.scheme,
-        secret=secret_of(said.secret_ref),
+        secret=secret_of(said.secret_refs[0] if said.secret_refs else None),
+        others=tuple(ref for secret in said.secret_refs[1:] if (ref := secret_of(secret)) is not None),
         header=said.header_name,
         access_key=secret_of(getattr(said, "access_key", None)),
         session_token=secret_of(getattr(said, "session_token", None)),
@@ -103,7 +123,8 @@ def _provider(model: ProviderDoc) -> Provider:
         also_speaks=tuple(sorted(set(model.also_speaks) - {model.dialect})),
         command=tuple(model.command),
         queue_file=model.queue_file,
-        limits=tuple(MappingProxyType(rate.model_dump(exclude_none=True)) for rate in model.limits),
+        health=probes.lowered(model),
+        limits=rates_of(model.limits),
     )
 
 
@@ -146,10 +167,7 @@ def _check(model: ProviderDoc) -> list[Finding]:
     for name, path in spoken:
         if name not in dialects():
             found.append(_dialect(model, name, owner, path))
-    if model.limits:
-        summary = f'the limits of provider "{model.name}" are checked but not acted on yet'
-        hint = "expect 429 replies from the provider where it has such limits; they fail over"
-        found.append(Finding("W905", owner, ("limits",), summary, label="not counted", hint=hint, key=True))
+    found.extend(probes.check(model, owner))
     return found
 
 

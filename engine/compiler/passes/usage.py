@@ -6,8 +6,9 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path as FilePath
 
+from engine.documents import Path
 from engine.graph import SecretRef
 
 from ..work import Work
@@ -20,6 +21,7 @@ _PLACEHOLDER = re.compile(r"(?<![A-Za-z0-9_-])[A-Z]{5,}(?![A-Za-z0-9_-])")
 
 def run(work: Work) -> None:
     """Reports a configuration without routes, unused providers and models, and secrets that this machine lacks."""
+    _store(work)
     if not work.declared.route and not work.unread and not any(kind == "route" for kind, _ in work.broken):
         _no_route(work)
         return
@@ -85,15 +87,37 @@ def _placeholder(work: Work, name: str) -> None:
 
 def _secret(work: Work, name: str) -> None:
     auth = work.providers[name].auth
-    places = (("secret", auth.secret), ("access_key", auth.access_key), ("session_token", auth.session_token))
+    places: list[tuple[Path, SecretRef | None]] = [
+        (("access_key",), auth.access_key),
+        (("session_token",), auth.session_token),
+    ]
+    if auth.others:
+        places += [(("secrets", i), secret) for i, secret in enumerate((auth.secret, *auth.others))]
+    else:
+        places.insert(0, (("secret",), auth.secret))
     for key, secret in places:
         missing = None if secret is None else _missing(work, secret)
         if secret is not None and missing is not None:
             what, remedy = missing
             summary = f'the secret of provider "{name}" is missing here: {what}'
-            hint = f"{remedy}; until then this provider's targets are skipped"
-            path = ("auth", key, secret.kind)
+            without = "this provider's other secrets are used" if auth.others else "this provider's targets are skipped"
+            hint = f"{remedy}; until then {without}"
+            path: Path = ("auth", *key, secret.kind)
             work.find("W903", ("provider", name), path, summary, label="not set here", hint=hint)
+
+
+def _store(work: Work) -> None:
+    if work.settings is None:
+        return
+    name, settings = work.settings
+    secret = settings.state.secret
+    missing = None if secret is None or settings.state.store == "memory" else _missing(work, secret)
+    if secret is not None and missing is not None:
+        what, remedy = missing
+        summary = f"the address of the state store is missing here: {what}"
+        hint = f"{remedy}; until then `state.when_away` holds"
+        path = ("state", "url", secret.kind)
+        work.find("W903", ("settings", name), path, summary, label="not set here", hint=hint)
 
 
 def _missing(work: Work, secret: SecretRef) -> tuple[str, str] | None:
@@ -106,6 +130,6 @@ def _missing(work: Work, secret: SecretRef) -> tuple[str, str] | None:
         if shutil.which(secret.name, path=work.environ.get("PATH", os.defpath)) is not None:
             return None
         return f"there is no program {secret.name}", f"install {secret.name}, or name its path"
-    if Path(secret.name).is_file():
+    if FilePath(secret.name).is_file():
         return None
     return f"the file {secret.name} is not there", f"create {secret.name}"

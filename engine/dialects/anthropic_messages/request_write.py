@@ -7,6 +7,7 @@ from typing import Any
 from engine.dialects.claude import Thought, said, sampling, takes_strict, thought
 from engine.dialects.protocol import Written
 from engine.dialects.turns import take_turns
+from engine.dialects.writing import leave_out
 from engine.exchange import Shape, UncarriedError
 from engine.exchange.canonical import ChatRequest, Message, Reasoning, Text, Tool
 
@@ -48,7 +49,7 @@ def write_request(request: ChatRequest, shape: Shape) -> Written:
     if request.stream:
         body["stream"] = True
     _write_account(body, request, same, dropped)
-    _leave_out(request, dropped)
+    leave_out(request, _UNKNOWN, dropped)
     if same:
         output = request.extra.get("output_config")
         if isinstance(output, dict):
@@ -212,12 +213,3 @@ def _write_account(body: dict[str, Any], request: ChatRequest, same: bool, dropp
             body["service_tier"] = tier
         else:
             dropped.append("service_tier")
-
-
-def _leave_out(request: ChatRequest, dropped: list[str]) -> None:
-    for name, nothing in _UNKNOWN.items():
-        value = getattr(request, name)
-        if value is not None and value != nothing:
-            dropped.append(name)
-    if any(kind != "text" for kind in request.modalities):
-        raise UncarriedError("modalities", "The protocol of this model's provider answers in text only.")

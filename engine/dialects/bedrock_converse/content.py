@@ -11,11 +11,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
-
 from engine.dialects.claude import sendable, version
 from engine.dialects.mime import mime_of, text_of
 from engine.dialects.trees import arguments_object, json_text, json_tree, mapping, mappings, text
+from engine.dialects.writing import Writing
 from engine.exchange import UncarriedError
 from engine.exchange.canonical import (
     Citation,
@@ -167,17 +166,14 @@ _READERS: dict[str, Callable[[Any], Part | None]] = {
 # --- to the wire ---------------------------------------------------------------------------------------------------
 
 
-class Writing(Struct):
-    """What writing a request's content depends on: the model, whether it came in this protocol, what was dropped."""
+class Numbering(Writing):
+    """With the model, and the documents written so far: each needs a name of its own."""
 
-    model: str
-    same: bool
-    dropped: list[str]
+    model: str = ""
     documents: int = 0
-    """Documents written so far: each needs a name of its own."""
 
 
-def write_blocks(parts: list[Part], writing: Writing) -> list[Block]:
+def write_blocks(parts: list[Part], writing: Numbering) -> list[Block]:
     """The blocks of a request's message. Empty texts, which the protocol refuses, are left out.
 
     Raises ``UncarriedError``.
@@ -201,7 +197,7 @@ def _mark_of(part: Part) -> dict[str, Any] | None:
     return found
 
 
-def add_point(blocks: list[Block], cache: dict[str, Any], writing: Writing) -> None:
+def add_point(blocks: list[Block], cache: dict[str, Any], writing: Numbering) -> None:
     """The mark on the last of ``blocks``, if the model takes it."""
     if writing.same or caches(writing.model):
         blocks.append(cache_point(cache))
@@ -209,7 +205,7 @@ def add_point(blocks: list[Block], cache: dict[str, Any], writing: Writing) -> N
         writing.dropped.append("cache_control")
 
 
-def _write(part: Part, writing: Writing) -> Block | None:
+def _write(part: Part, writing: Numbering) -> Block | None:
     if isinstance(part, Text):
         return _write_text(part, writing)
     if isinstance(part, ToolCall):
@@ -226,7 +222,7 @@ def _write(part: Part, writing: Writing) -> Block | None:
     return _own(part, writing)
 
 
-def _own(part: Opaque, writing: Writing) -> Block | None:
+def _own(part: Opaque, writing: Numbering) -> Block | None:
     if part.origin == NAME:
         value: Block = part.value
         return value
@@ -235,7 +231,7 @@ def _own(part: Opaque, writing: Writing) -> Block | None:
     return None
 
 
-def _write_text(part: Text, writing: Writing) -> Block | None:
+def _write_text(part: Text, writing: Numbering) -> Block | None:
     if not part.text or (not writing.same and not part.text.strip()):
         return None
     if part.citations:
@@ -246,7 +242,7 @@ def _write_text(part: Text, writing: Writing) -> Block | None:
     return {"text": part.text}
 
 
-def _write_thinking(part: Thinking, writing: Writing) -> Block | None:
+def _write_thinking(part: Thinking, writing: Numbering) -> Block | None:
     if not writing.same and not (version(writing.model) is not None and sendable(part)):
         # Only its maker's signature makes a thought acceptable.
         writing.dropped.append("reasoning_content")
@@ -264,7 +260,7 @@ def thought_block(part: Thinking) -> Block:
     return {"reasoningContent": {"reasoningText": told}}
 
 
-def _write_tool_result(part: ToolResult, writing: Writing) -> Block:
+def _write_tool_result(part: ToolResult, writing: Numbering) -> Block:
     content = []
     for inner in part.content:
         if isinstance(inner, Text) and writing.same and inner.extra.get("json"):
@@ -279,7 +275,7 @@ def _write_tool_result(part: ToolResult, writing: Writing) -> Block:
     return {"toolResult": result}
 
 
-def write_media(part: Media, writing: Writing) -> Block:
+def write_media(part: Media, writing: Numbering) -> Block:
     """The block for media that stand in the request or in S3. Raises ``UncarriedError`` for others."""
     kind = "document" if part.kind == "file" else part.kind
     extra = dict(part.extra) if writing.same else {}
@@ -333,7 +329,7 @@ _DOCUMENTS = frozenset({"pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt
 _UNNAMEABLE = re.compile(r"[^A-Za-z0-9 \-()\[\]]+| {2,}")
 
 
-def _document_name(part: Media, writing: Writing) -> str:
+def _document_name(part: Media, writing: Numbering) -> str:
     """A name in the characters allowed (letters, digits, single spaces, hyphens, brackets), and used once."""
     writing.documents += 1
     name = _UNNAMEABLE.sub(" ", (part.name or "document").rpartition(".")[0] or part.name or "document").strip()

@@ -10,10 +10,11 @@ from engine.dialects.effort import NOT_AT_ALL, effort_of
 from engine.dialects.protocol import Written
 from engine.dialects.trees import json_text
 from engine.dialects.turns import Turn, take_turns
+from engine.dialects.writing import leave_out
 from engine.exchange import Shape, UncarriedError
 from engine.exchange.canonical import ChatRequest, Message, Reasoning, Text, Tool
 
-from .content import Writing, add_point, write_blocks
+from .content import Numbering, add_point, write_blocks
 from .names import NAME, vendor
 
 #: Canonical fields that the protocol has no word for, by the client's name, with the value that asks for nothing.
@@ -40,7 +41,7 @@ def write_request(request: ChatRequest, shape: Shape) -> Written:
     """See :meth:`engine.dialects.protocol.ChatCodec.write_request`. The model stands in the path."""
     same = request.origin == NAME
     model = shape.name or request.model
-    writing = Writing(model, same, [])
+    writing = Numbering(same, model=model)
     dropped = writing.dropped
     system, turns = _messages(request.messages, writing)
     body: dict[str, Any] = {"messages": [{"role": turn.role, "content": turn.blocks} for turn in turns]}
@@ -55,7 +56,7 @@ def write_request(request: ChatRequest, shape: Shape) -> Written:
         body[_MORE] = more
     _write_output(body, request, wish, dropped)
     _write_account(body, request, dropped)
-    _leave_out(request, dropped)
+    leave_out(request, _UNKNOWN, dropped)
     if same:
         _merge(body, request.extra)
     else:
@@ -69,7 +70,7 @@ def _merge(body: dict[str, Any], extra: dict[str, Any]) -> None:
         body[name] = {**value, **known} if isinstance(known, dict) and isinstance(value, dict) else value
 
 
-def _messages(messages: list[Message], writing: Writing) -> tuple[list[dict[str, Any]], list[Turn]]:
+def _messages(messages: list[Message], writing: Numbering) -> tuple[list[dict[str, Any]], list[Turn]]:
     def write(message: Message) -> list[dict[str, Any]]:
         if message.name is not None:
             writing.dropped.append("name")
@@ -84,7 +85,7 @@ def _messages(messages: list[Message], writing: Writing) -> tuple[list[dict[str,
     return system, turns
 
 
-def _tool_config(request: ChatRequest, turns: list[Turn], writing: Writing) -> dict[str, Any]:
+def _tool_config(request: ChatRequest, turns: list[Turn], writing: Numbering) -> dict[str, Any]:
     choice, tools = request.tool_choice, request.tools
     if choice is not None and choice.allowed:
         tools = [tool for tool in tools if tool.name in choice.allowed]
@@ -122,7 +123,7 @@ def _called(turns: list[Turn]) -> list[str]:
     return list(dict.fromkeys(block["toolUse"]["name"] for block in blocks if "toolUse" in block))
 
 
-def _spec(tool: Tool, writing: Writing) -> dict[str, Any]:
+def _spec(tool: Tool, writing: Numbering) -> dict[str, Any]:
     if tool.builtin is not None:
         if tool.builtin.origin != NAME:
             raise UncarriedError("tools", f"The tool {tool.name!r} is run by another service than this model's.")
@@ -141,7 +142,7 @@ def _spec(tool: Tool, writing: Writing) -> dict[str, Any]:
 
 
 def _wish(
-    request: ChatRequest, model: str, max_output: int | None, writing: Writing
+    request: ChatRequest, model: str, max_output: int | None, writing: Numbering
 ) -> tuple[Thought | None, dict[str, Any]]:
     """How much a Claude model shall think (``None`` for others), and the fields that only this model takes."""
     more: dict[str, Any] = {}
@@ -260,12 +261,3 @@ def _write_account(body: dict[str, Any], request: ChatRequest, dropped: list[str
 
 def _is_plain(entry: tuple[Any, Any]) -> bool:
     return all(isinstance(text, str) and _METADATA.fullmatch(text) for text in entry)
-
-
-def _leave_out(request: ChatRequest, dropped: list[str]) -> None:
-    for name, nothing in _UNKNOWN.items():
-        value = getattr(request, name)
-        if value is not None and value != nothing:
-            dropped.append(name)
-    if any(kind != "text" for kind in request.modalities):
-        raise UncarriedError("modalities", "The protocol of this model's provider answers in text only.")

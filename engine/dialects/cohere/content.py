@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import field
 
 from engine.dialects.mime import mime_of
 from engine.dialects.trees import items, json_text, mapping, mappings, text
+from engine.dialects.writing import Writing
 from engine.exchange import UncarriedError
 from engine.exchange.canonical import (
     Media,
@@ -35,23 +36,10 @@ PLAN = "tool_plan"
 _ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
 
-class Writing(Struct):
-    """What writing depends on: whose ``extra`` is ours. Files of plain text gather in ``documents``."""
+class Gathering(Writing):
+    """With the files of plain text, which gather in ``documents``."""
 
-    origin: str
-    dropped: list[str] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
-
-    def keep(self, target: dict[str, Any], extra: dict[str, Any]) -> None:
-        """Write ``extra`` back where it came from this protocol, else name its fields."""
-        if self.origin == ORIGIN:
-            target.update(extra)
-        else:
-            self.dropped.extend(extra)
-
-    def foreign(self, part: Opaque) -> None:
-        """Name a part that only another protocol knows."""
-        self.dropped.append(text(mapping(part.value).get("type")) or "messages")
 
 
 # --- from the wire -------------------------------------------------------------------------------------------------
@@ -119,7 +107,7 @@ def read_call(raw: dict[str, Any]) -> ToolCall:
 # --- to the wire ---------------------------------------------------------------------------------------------------
 
 
-def write_message(message: Message, writing: Writing) -> list[dict[str, Any]]:
+def write_message(message: Message, writing: Gathering) -> list[dict[str, Any]]:
     """The message on the wire, where each result of a tool is one of its own."""
     if message.name:
         writing.dropped.append("name")
@@ -133,7 +121,7 @@ def write_message(message: Message, writing: Writing) -> list[dict[str, Any]]:
     return [{"role": role, "content": _plain(_write_content(message.parts, writing))}]
 
 
-def write_answer(parts: list[Part], writing: Writing) -> dict[str, Any]:
+def write_answer(parts: list[Part], writing: Gathering) -> dict[str, Any]:
     """The fields of an answer. Other services' thoughts before a call are its plan: every model takes that."""
     calls = [part for part in parts if isinstance(part, ToolCall)]
     plans: list[str] = []
@@ -144,7 +132,7 @@ def write_answer(parts: list[Part], writing: Writing) -> dict[str, Any]:
                 writing.dropped.append("thinking")
             if part.signature:
                 writing.dropped.append("thinking.signature")
-            if part.text and (part.extra.get(PLAN) or (calls and writing.origin != ORIGIN)):
+            if part.text and (part.extra.get(PLAN) or (calls and not writing.same)):
                 plans.append(part.text)
             elif part.text:
                 content.append(part)
@@ -157,7 +145,7 @@ def write_answer(parts: list[Part], writing: Writing) -> dict[str, Any]:
         fields["tool_plan"] = "\n".join(plans)
     if calls:
         fields["tool_calls"] = [_write_call(call, writing) for call in calls]
-    citations = write_citations(content, writing.origin == ORIGIN, writing.dropped)
+    citations = write_citations(content, writing.same, writing.dropped)
     if citations:
         fields["citations"] = citations
     return fields
@@ -172,11 +160,11 @@ def _plain(content: list[dict[str, Any]]) -> Any:
     return content
 
 
-def _write_content(parts: list[Part], writing: Writing) -> list[dict[str, Any]]:
+def _write_content(parts: list[Part], writing: Gathering) -> list[dict[str, Any]]:
     return [item for part in parts for item in _write_part(part, writing)]
 
 
-def _write_part(part: Part, writing: Writing) -> list[dict[str, Any]]:
+def _write_part(part: Part, writing: Gathering) -> list[dict[str, Any]]:
     if isinstance(part, Text | Refusal):
         if isinstance(part, Text) and part.cache:
             writing.dropped.append("cache_control")
@@ -193,7 +181,7 @@ def _write_part(part: Part, writing: Writing) -> list[dict[str, Any]]:
     return []
 
 
-def _write_media(part: Media, writing: Writing) -> list[dict[str, Any]]:
+def _write_media(part: Media, writing: Gathering) -> list[dict[str, Any]]:
     if part.cache:
         writing.dropped.append("cache_control")
     if part.text is not None:
@@ -213,14 +201,14 @@ def _write_media(part: Media, writing: Writing) -> list[dict[str, Any]]:
     return [{"type": "image_url", "image_url": image}]
 
 
-def _write_call(call: ToolCall, writing: Writing) -> dict[str, Any]:
+def _write_call(call: ToolCall, writing: Gathering) -> dict[str, Any]:
     if call.cache:
         writing.dropped.append("cache_control")
     writing.dropped.extend(call.extra)
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
-def _write_result(result: ToolResult, writing: Writing) -> dict[str, Any]:
+def _write_result(result: ToolResult, writing: Gathering) -> dict[str, Any]:
     if result.is_error:
         writing.dropped.append("is_error")
     if result.cache:

@@ -76,7 +76,7 @@ class Embeddings:
         vectors = [item for item in items(found) if isinstance(item, list | str)]
         if not vectors:
             if isinstance(tree.get("message"), str):
-                return verdict_of(tree, 500)
+                return verdict_of(tree, 200)
             return Verdict(OutcomeClass.GARBLED, detail="the reply holds no embedding")
         extra = others(tree, ("embeddings", "meta", "texts"))
         return EmbedReply(vectors, usage=read_usage(tree.get("meta")), extra=extra, origin=ORIGIN)

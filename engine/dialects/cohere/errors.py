@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.dialects.retry_after import retry_after
 from engine.dialects.statuses import MAX_CODE, MAX_MESSAGE, class_of, detail_of, says_too_long
-from engine.dialects.trees import json_tree, mapping, text
+from engine.dialects.trees import json_object, text
 from engine.exchange import Header, OutcomeClass, Verdict
 
 _C = OutcomeClass
@@ -20,20 +20,16 @@ _BY_CODE = {
     "INVALID_TOOL_GENERATION": _C.SERVER_ERROR,
     "TIMEOUT": _C.TIMEOUT,
 }
-_BY_STATUS = {498: _C.UNAUTHORIZED, 499: _C.SERVER_ERROR}
+_BY_STATUS = {200: _C.SERVER_ERROR, 498: _C.UNAUTHORIZED, 499: _C.SERVER_ERROR}
 
 
 def classify(status: int, header: Header, body: bytes, now: float) -> Verdict:
     """The verdict on a reply whose status is not one of success. Total over statuses and bodies."""
-    try:
-        tree = mapping(json_tree(body))
-    except ValueError:
-        tree = {}
-    return verdict_of(tree, status, retry_after(header, now))
+    return verdict_of(json_object(body), status, retry_after(header, now))
 
 
 def verdict_of(error: dict[str, Any], status: int, wait: float | None = None) -> Verdict:
-    """The verdict on an error's fields; ``status`` is 500 where it stood in a success."""
+    """The verdict on an error's fields; ``status`` is 200 where it stood in a success."""
     code = text(error.get("error_type"))
     message = (text(error.get("message")) or text(error.get("error")))[:MAX_MESSAGE]
     found = _BY_CODE.get(code.upper()) or _BY_STATUS.get(status) or class_of(status)

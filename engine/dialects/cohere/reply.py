@@ -9,7 +9,7 @@ from engine.dialects.trees import items, json_tree, mapping, mappings, number, o
 from engine.exchange import OutcomeClass, Verdict
 from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Finish, Text, Thinking
 
-from .content import ORIGIN, Writing, read_answer, write_answer
+from .content import ORIGIN, Gathering, read_answer, write_answer
 from .errors import verdict_of
 from .usage import read_usage, write_usage
 
@@ -44,12 +44,12 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     message = tree.get("message")
     usage = read_usage(tree.get("usage"))
     if isinstance(message, str) or (message is None and "error" in tree):
-        return verdict_of(tree, 500)
+        return verdict_of(tree, 200)
     if not isinstance(message, dict):
         return Verdict(OutcomeClass.GARBLED, detail="the reply holds no message", usage=usage)
     reason = text(tree.get("finish_reason")).upper()
     if reason in FAILED:
-        return verdict_of({"error_type": reason, "message": tree.get("error")}, 500)
+        return verdict_of({"error_type": reason, "message": tree.get("error")}, 200)
     parts = [part for part in read_answer(message) if not isinstance(part, Text | Thinking) or part.text]
     choice = Choice(parts, finish_of(reason), reason or None, logprobs=read_logprobs(tree.get("logprobs")))
     reply = ChatReply(text(tree.get("id")), choices=[choice], usage=usage, origin=ORIGIN)
@@ -75,7 +75,7 @@ def read_logprobs(raw: Any) -> list[dict[str, Any]] | None:
 
 def write_reply(reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
     """See :class:`engine.dialects.protocol.ChatCodec`; this protocol knows one answer only."""
-    writing = Writing(reply.origin)
+    writing = Gathering(reply.origin == ORIGIN)
     choice = reply.choices[0] if reply.choices else Choice()
     answer = write_answer(choice.parts, writing)
     if isinstance(answer.get("content"), str):

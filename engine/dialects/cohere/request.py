@@ -11,7 +11,7 @@ from engine.dialects.trees import count, flag, mapping, mappings, number, others
 from engine.exchange import Shape, UncarriedError
 from engine.exchange.canonical import ChatRequest, Format, Reasoning, Tool, ToolChoice
 
-from .content import ORIGIN, Writing, read_message, write_message
+from .content import ORIGIN, Gathering, read_message, write_message
 
 _PLAIN: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("max_tokens", "max_tokens", count),
@@ -75,7 +75,7 @@ def _read_format(raw: dict[str, Any]) -> Format | None:
 
 def write_request(request: ChatRequest, shape: Shape) -> Written:
     """See :class:`engine.dialects.protocol.ChatCodec`."""
-    writing = Writing(request.origin)
+    writing = Gathering(request.origin == ORIGIN)
     body: dict[str, Any] = {"model": shape.name}
     body["messages"] = [raw for message in request.messages for raw in write_message(message, writing)]
     body["stream"] = request.stream
@@ -101,7 +101,7 @@ def write_request(request: ChatRequest, shape: Shape) -> Written:
     return Written(body, list(dict.fromkeys(writing.dropped)))
 
 
-def _write_tools(request: ChatRequest, body: dict[str, Any], writing: Writing) -> None:
+def _write_tools(request: ChatRequest, body: dict[str, Any], writing: Gathering) -> None:
     """The tools and the choice. Where only some of them may be called, only those are sent."""
     tools, choice = request.tools, request.tool_choice
     if choice is not None:
@@ -122,7 +122,7 @@ def _write_tools(request: ChatRequest, body: dict[str, Any], writing: Writing) -
         writing.dropped.append("strict")
 
 
-def _write_tool(tool: Tool, writing: Writing) -> dict[str, Any]:
+def _write_tool(tool: Tool, writing: Gathering) -> dict[str, Any]:
     if tool.builtin is not None:
         raise UncarriedError("tools", f"The tool {tool.name!r} is run by another service, which this one is not.")
     if tool.cache:
@@ -144,7 +144,7 @@ def _write_format(form: Format) -> dict[str, Any]:
     return {"type": "json_object"}
 
 
-def _write_thinking(wish: Reasoning, body: dict[str, Any], writing: Writing) -> None:
+def _write_thinking(wish: Reasoning, body: dict[str, Any], writing: Gathering) -> None:
     """Thinking is on or off here, within a number of tokens; what is thought is always told."""
     effort = (wish.effort or "").lower()
     if wish.enabled is False or effort in NOT_AT_ALL or wish.budget == 0:

@@ -60,7 +60,7 @@ class Rerank:
             return unreadable(body, problem)
         if not isinstance(tree.get("results"), list):
             if isinstance(tree.get("message"), str):
-                return verdict_of(tree, 500)
+                return verdict_of(tree, 200)
             return Verdict(OutcomeClass.GARBLED, detail="the reply holds no results")
         results = []
         for raw in mappings(tree["results"]):

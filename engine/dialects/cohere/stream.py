@@ -68,7 +68,7 @@ class Reader:
         if kind == "message-end":
             return self._end(delta)
         if not kind and ("message" in tree or "error" in tree):
-            return [Failed(verdict_of(tree, 500))]
+            return [Failed(verdict_of(tree, 200))]
         return []
 
     def _block(self, kind: str, index: int) -> int:
@@ -121,5 +121,5 @@ class Reader:
         reason = text(delta.get("finish_reason")).upper()
         if reason in FAILED:
             code = text(delta.get("error_type")) or reason
-            return [*events, Failed(verdict_of({"error_type": code, "message": delta.get("error")}, 500))]
+            return [*events, Failed(verdict_of({"error_type": code, "message": delta.get("error")}, 200))]
         return [*events, Finished(finish_of(reason) or "stop", 0, reason or None), Ended()]

@@ -15,7 +15,7 @@ from engine.exchange import UncarriedError
 from engine.exchange.canonical import ChatRequest, Message, Role, Text, ToolCall, ToolResult
 
 from .names import ORIGIN, fields
-from .parts import Writing, read_part, write_parts
+from .parts import Wording, read_part, write_parts
 from .signatures import UNSIGNED
 
 _ROLES: dict[str, Role] = {"user": "user", "model": "assistant", "function": "user", "": "user"}
@@ -71,7 +71,7 @@ def _split(role: Role, raws: list[Any], extra: dict[str, Any], ids: CallIds) -> 
     return found
 
 
-def write_messages(request: ChatRequest, writing: Writing) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+def write_messages(request: ChatRequest, writing: Wording) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """The contents, and the instructions if there are any."""
     contents: list[dict[str, Any]] = []
     told: list[dict[str, Any]] = []
@@ -89,11 +89,11 @@ def write_messages(request: ChatRequest, writing: Writing) -> tuple[list[dict[st
             if isinstance(part, ToolCall):
                 writing.names[part.id] = part.name
         parts = write_parts(message.parts, writing)
-        if message.role == "assistant" and at > turn and writing.origin != ORIGIN and not writing.older:
+        if message.role == "assistant" and at > turn and not writing.same and not writing.older:
             _sign_first_call(parts)
-        if before is not None and contents and _joins(before, message, writing.origin):
+        if before is not None and contents and _joins(before, message, writing.same):
             contents[-1]["parts"].extend(parts)
-        elif parts or writing.origin == ORIGIN:
+        elif parts or writing.same:
             content = {"role": "model" if message.role == "assistant" else "user", "parts": parts}
             writing.keep(content, {name: value for name, value in message.extra.items() if name != _SAME})
             contents.append(content)
@@ -101,15 +101,15 @@ def write_messages(request: ChatRequest, writing: Writing) -> tuple[list[dict[st
     return contents, {**told_extra, "parts": told} if told or told_extra else None
 
 
-def _write_told(message: Message, writing: Writing) -> list[dict[str, Any]]:
+def _write_told(message: Message, writing: Wording) -> list[dict[str, Any]]:
     if not all(isinstance(part, Text) for part in message.parts):
         raise UncarriedError("messages", "Instructions (system, developer) can only be text for this service.")
     return write_parts(message.parts, writing)
 
 
-def _joins(before: Message, message: Message, origin: str) -> bool:
+def _joins(before: Message, message: Message, same: bool) -> bool:
     """Whether two messages are one content: all results of a round of calls must stand in one."""
-    if origin == ORIGIN:
+    if same:
         return bool(message.extra.get(_SAME))
     return before.role == message.role == "tool"
 

@@ -9,8 +9,8 @@ from engine.dialects.effort import NOT_AT_ALL, budget_of
 from engine.dialects.trees import count, flag, number, others, text, texts, whole
 from engine.exchange.canonical import ChatRequest, Format, Reasoning
 
-from .names import ORIGIN, bare, fields, older
-from .parts import Writing
+from .names import bare, fields, older
+from .parts import Wording
 from .schemas import to_json_schema
 
 _SAMPLING: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
@@ -75,7 +75,7 @@ def _read_thinking(config: dict[str, Any]) -> Reasoning | None:
     return found
 
 
-def write_options(request: ChatRequest, model: str, writing: Writing) -> dict[str, Any]:
+def write_options(request: ChatRequest, model: str, writing: Wording) -> dict[str, Any]:
     """The configuration; empty where the request says nothing."""
     config: dict[str, Any] = {}
     for name, field, _ in _SAMPLING:
@@ -95,7 +95,7 @@ def write_options(request: ChatRequest, model: str, writing: Writing) -> dict[st
     return config
 
 
-def _write_format(form: Format, config: dict[str, Any], writing: Writing) -> None:
+def _write_format(form: Format, config: dict[str, Any], writing: Wording) -> None:
     """``name`` and ``strict`` are no loss: a schema here has no name, and is always obeyed."""
     config["responseMimeType"] = "text/plain" if form.kind == "text" else _JSON
     if form.kind == "schema" and form.schema is not None:
@@ -104,11 +104,11 @@ def _write_format(form: Format, config: dict[str, Any], writing: Writing) -> Non
         writing.dropped.append("response_format.description")
 
 
-def _write_thinking(wish: Reasoning, model: str, writing: Writing) -> dict[str, Any]:
+def _write_thinking(wish: Reasoning, model: str, writing: Wording) -> dict[str, Any]:
     """The wish in the model's own terms: a level from the third generation on, tokens before (-1: as it likes)."""
     config: dict[str, Any] = {}
     effort = (wish.effort or "").lower()
-    if writing.origin == ORIGIN:
+    if writing.same:
         if effort:
             config["thinkingLevel"] = effort
         if wish.enabled is not None:
@@ -128,11 +128,11 @@ def _write_thinking(wish: Reasoning, model: str, writing: Writing) -> dict[str, 
     elif wish.enabled and older(model):
         config["thinkingBudget"] = -1
     show = wish.show
-    if show is None and writing.origin != ORIGIN and (wish.summary or wish.enabled):
+    if show is None and not writing.same and (wish.summary or wish.enabled):
         show = True
     if show is not None:
         config["includeThoughts"] = show
-    if writing.origin == ORIGIN:
+    if writing.same:
         config.update(wish.extra)
     return config
 

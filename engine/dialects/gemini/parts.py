@@ -11,11 +11,12 @@ from base64 import b64encode
 from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct, field
+from msgspec import field
 
 from engine.dialects.call_ids import CallIds, was_made
 from engine.dialects.mime import mime_of
-from engine.dialects.trees import arguments_object, flag, json_text, json_tree, mapping, mappings, others, text
+from engine.dialects.trees import arguments_object, flag, json_text, json_tree, mappings, others, text
+from engine.dialects.writing import Writing
 from engine.exchange import UncarriedError
 from engine.exchange.canonical import (
     Media,
@@ -141,33 +142,18 @@ def read_result(response: dict[str, Any], ids: CallIds) -> ToolResult:
     return result
 
 
-class Writing(Struct):
-    """What writing a message depends on: whose ``extra`` is ours, how old the model is, which call has which name."""
+class Wording(Writing):
+    """With how old the model is, and which call has which name."""
 
-    origin: str
     older: bool = False
     names: dict[str, str] = field(default_factory=dict)
-    dropped: list[str] = field(default_factory=list)
-
-    def keep(self, target: dict[str, Any], extra: dict[str, Any]) -> None:
-        """Write ``extra`` back where it came from this protocol, else name its fields."""
-        if not extra:
-            return
-        if self.origin == ORIGIN:
-            target.update(extra)
-        else:
-            self.dropped.extend(extra)
 
     def id_of(self, part: ToolCall | ToolResult) -> dict[str, Any]:
         """The id as a field, unless it was made up when this protocol was read."""
-        return {} if self.origin == ORIGIN and was_made(part.id, ORIGIN) else {"id": part.id}
-
-    def foreign(self, part: Opaque) -> None:
-        """Name a part that only another protocol knows."""
-        self.dropped.append(text(mapping(part.value).get("type")) or "messages")
+        return {} if self.same and was_made(part.id, ORIGIN) else {"id": part.id}
 
 
-def write_parts(parts: list[Part], writing: Writing) -> list[dict[str, Any]]:
+def write_parts(parts: list[Part], writing: Wording) -> list[dict[str, Any]]:
     """The parts of one message on the wire; a signature goes to the part after its thought."""
     out: list[dict[str, Any]] = []
     signature: str | None = None
@@ -187,22 +173,22 @@ def write_parts(parts: list[Part], writing: Writing) -> list[dict[str, Any]]:
     return out
 
 
-def _write_thought(part: Thinking, out: list[dict[str, Any]], writing: Writing) -> str | None:
+def _write_thought(part: Thinking, out: list[dict[str, Any]], writing: Wording) -> str | None:
     signature = unmarked(part.signature)
     if part.signature and signature is None:
         writing.dropped.append("thinking.signature")
     if part.redacted:
         writing.dropped.append("thinking")
-    if part.text or (part.extra and writing.origin == ORIGIN):
+    if part.text or (part.extra and writing.same):
         written: dict[str, Any] = {"text": part.text, "thought": True}
         writing.keep(written, part.extra)
         out.append(written)
     return signature
 
 
-def _write_part(part: Part, writing: Writing) -> list[dict[str, Any]]:
+def _write_part(part: Part, writing: Wording) -> list[dict[str, Any]]:
     if isinstance(part, Text | Refusal):
-        if not part.text and writing.origin != ORIGIN:
+        if not part.text and not writing.same:
             return []  # the service refuses a text without any
         written: dict[str, Any] = {"text": part.text}
         if isinstance(part, Text):
@@ -227,7 +213,7 @@ def _write_part(part: Part, writing: Writing) -> list[dict[str, Any]]:
     return []
 
 
-def write_media(part: Media, writing: Writing) -> dict[str, Any]:
+def write_media(part: Media, writing: Wording) -> dict[str, Any]:
     """A file on the wire. Raises ``UncarriedError`` for one that was uploaded to another service."""
     if part.cache:
         writing.dropped.append("cache_control")
@@ -260,7 +246,7 @@ def _guess(part: Media) -> str:
     return _MIME.get(ending) or _DEFAULT_MIME[part.kind]
 
 
-def _write_result(result: ToolResult, writing: Writing) -> list[dict[str, Any]]:
+def _write_result(result: ToolResult, writing: Wording) -> list[dict[str, Any]]:
     """The result; files in it are parts of it, or stand after it where models are too old to know such parts."""
     name = result.name or writing.names.get(result.id)
     if name is None:

@@ -24,7 +24,7 @@ from engine.exchange.canonical import (
 from .citations import read_citations, write_citations
 from .errors import error_in, verdict_of
 from .names import ORIGIN, fields
-from .parts import Writing, read_part, write_parts
+from .parts import Wording, read_part, write_parts
 from .request import tier_name
 from .usage import read_usage, write_usage
 
@@ -197,7 +197,7 @@ def _write_logprobs(tokens: list[dict[str, Any]]) -> dict[str, Any]:
 
 def write_reply(reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
     """See :class:`engine.dialects.protocol.ChatCodec`."""
-    writing = Writing(reply.origin)
+    writing = Wording(reply.origin == ORIGIN)
     tree: dict[str, Any] = {
         "candidates": [_write_choice(choice, at, writing) for at, choice in enumerate(reply.choices)],
         "modelVersion": reply.model or asked.model,
@@ -215,7 +215,7 @@ def write_reply(reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
     return tree
 
 
-def _write_choice(choice: Choice, index: int, writing: Writing) -> dict[str, Any]:
+def _write_choice(choice: Choice, index: int, writing: Wording) -> dict[str, Any]:
     raws = write_parts(choice.parts, writing)
     texts: dict[int, Text] = {}
     owners = (part for part in choice.parts if isinstance(part, Text | Refusal))
@@ -226,7 +226,7 @@ def _write_choice(choice: Choice, index: int, writing: Writing) -> dict[str, Any
                 texts[at] = owner
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": raws}, "index": index}
     if choice.finish is not None:
-        known = choice.finish_raw if writing.origin == ORIGIN else None
+        known = choice.finish_raw if writing.same else None
         candidate["finishReason"] = known or _FINISH_NAMES[choice.finish]
     if choice.logprobs is not None:
         candidate["logprobsResult"] = _write_logprobs(choice.logprobs)

@@ -13,7 +13,7 @@ from engine.exchange.canonical import ChatRequest
 from .messages import read_messages, write_messages
 from .names import ORIGIN, fields, older
 from .options import read_options, write_options
-from .parts import Writing
+from .parts import Wording
 from .tools import read_choice, read_tools, write_choice, write_tools
 
 _READ = frozenset(
@@ -55,7 +55,7 @@ def tier_name(value: Any) -> str | None:
 def write_request(request: ChatRequest, shape: Shape) -> Written:
     """See :class:`engine.dialects.protocol.ChatCodec`. The model and whether to stream stand in the path."""
     model = shape.name
-    writing = Writing(request.origin, older(model))
+    writing = Wording(request.origin == ORIGIN, older=older(model))
     contents, told = write_messages(request, writing)
     body: dict[str, Any] = {"contents": contents}
     if told is not None:
@@ -79,9 +79,9 @@ def write_request(request: ChatRequest, shape: Shape) -> Written:
     return Written(body, list(dict.fromkeys(writing.dropped)))
 
 
-def _write_extra(body: dict[str, Any], extra: dict[str, Any], writing: Writing) -> None:
+def _write_extra(body: dict[str, Any], extra: dict[str, Any], writing: Wording) -> None:
     """What only this protocol knows goes back to where it stood, beside what was written there."""
-    if writing.origin != ORIGIN:
+    if not writing.same:
         writing.dropped.extend(extra)
         return
     for name, value in extra.items():

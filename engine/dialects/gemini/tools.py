@@ -9,7 +9,7 @@ from engine.exchange import UncarriedError
 from engine.exchange.canonical import ChatRequest, Opaque, Tool, ToolChoice
 
 from .names import ORIGIN, fields
-from .parts import Writing
+from .parts import Wording
 from .schemas import to_json_schema
 
 _DECLARED = frozenset({"name", "description", "parametersJsonSchema"})
@@ -41,7 +41,7 @@ def _read_function(declared: dict[str, Any]) -> Tool:
     return tool
 
 
-def write_tools(tools: list[Tool], writing: Writing) -> list[dict[str, Any]]:
+def write_tools(tools: list[Tool], writing: Wording) -> list[dict[str, Any]]:
     """One entry with all functions, in the place of the first; one for each tool of the service's own."""
     functions: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
@@ -57,7 +57,7 @@ def write_tools(tools: list[Tool], writing: Writing) -> list[dict[str, Any]]:
     return entries
 
 
-def _write_function(tool: Tool, writing: Writing) -> dict[str, Any]:
+def _write_function(tool: Tool, writing: Wording) -> dict[str, Any]:
     declared: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         declared["description"] = tool.description
@@ -95,7 +95,7 @@ def read_choice(raw: Any) -> tuple[ToolChoice | None, dict[str, Any]]:
     return choice, rest
 
 
-def write_choice(request: ChatRequest, writing: Writing) -> dict[str, Any]:
+def write_choice(request: ChatRequest, writing: Wording) -> dict[str, Any]:
     """``functionCallingConfig``; empty where nothing is said."""
     if request.parallel_tool_calls is False:
         writing.dropped.append("parallel_tool_calls")

@@ -50,7 +50,7 @@ class Embeddings:
         except ValueError as problem:
             return unreadable(body, problem)
         if tree.get("error"):
-            return verdict_of(tree, 500)
+            return verdict_of(tree, 200)
         single = tree.get("embedding")
         vectors = [single] if isinstance(single, list) else items(tree.get("embeddings"))
         found = [vector for vector in vectors if isinstance(vector, list) and vector]

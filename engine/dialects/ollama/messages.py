@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import field
 
 from engine.dialects.call_ids import CallIds, was_made
 from engine.dialects.trees import arguments_object, json_text, mapping, mappings, others, text, texts
+from engine.dialects.writing import Writing
 from engine.exchange import UncarriedError
 from engine.exchange.canonical import (
     Media,
@@ -78,22 +79,13 @@ def read_call(raw: dict[str, Any], ids: CallIds) -> ToolCall:
 # --- to the wire ---------------------------------------------------------------------------------------------------
 
 
-class Writing(Struct):
-    """What writing depends on: whose ``extra`` is ours, and which call has which name."""
+class Naming(Writing):
+    """With the name of each call, by its id."""
 
-    origin: str
     names: dict[str, str] = field(default_factory=dict)
-    dropped: list[str] = field(default_factory=list)
-
-    def keep(self, target: dict[str, Any], extra: dict[str, Any]) -> None:
-        """Write ``extra`` back where it came from this protocol, else name its fields."""
-        if self.origin == ORIGIN:
-            target.update(extra)
-        else:
-            self.dropped.extend(extra)
 
 
-def write_message(message: Message, writing: Writing) -> list[dict[str, Any]]:
+def write_message(message: Message, writing: Naming) -> list[dict[str, Any]]:
     """The message on the wire, where each result of a tool is one of its own."""
     if message.name:
         writing.dropped.append("name")
@@ -106,7 +98,7 @@ def write_message(message: Message, writing: Writing) -> list[dict[str, Any]]:
     return [written]
 
 
-def write_parts(parts: list[Part], writing: Writing) -> dict[str, Any]:
+def write_parts(parts: list[Part], writing: Naming) -> dict[str, Any]:
     """The fields of a message that hold its parts; several texts are one, a line each."""
     said: list[str] = []
     thought: list[str] = []
@@ -125,7 +117,7 @@ def write_parts(parts: list[Part], writing: Writing) -> dict[str, Any]:
         elif isinstance(part, ToolCall):
             calls.append(_write_call(part, writing))
         elif isinstance(part, Opaque):
-            writing.dropped.append(text(mapping(part.value).get("type")) or "messages")
+            writing.foreign(part)
     fields: dict[str, Any] = {"content": "\n".join(said)}
     if any(thought):
         fields["thinking"] = "\n".join(thought)
@@ -136,14 +128,14 @@ def write_parts(parts: list[Part], writing: Writing) -> dict[str, Any]:
     return fields
 
 
-def _name_text(part: Text | Refusal, writing: Writing) -> None:
+def _name_text(part: Text | Refusal, writing: Naming) -> None:
     if isinstance(part, Text):
         writing.dropped.extend(["cache_control"] if part.cache else [])
         writing.dropped.extend(["citations"] if part.citations else [])
     writing.dropped.extend(part.extra)
 
 
-def _write_media(part: Media, said: list[str], images: list[str], writing: Writing) -> None:
+def _write_media(part: Media, said: list[str], images: list[str], writing: Naming) -> None:
     if part.cache:
         writing.dropped.append("cache_control")
     if part.detail:
@@ -158,7 +150,7 @@ def _write_media(part: Media, said: list[str], images: list[str], writing: Writi
         raise UncarriedError("messages", "This service takes images as data only, not by address.")
 
 
-def _write_call(call: ToolCall, writing: Writing) -> dict[str, Any]:
+def _write_call(call: ToolCall, writing: Naming) -> dict[str, Any]:
     if call.cache:
         writing.dropped.append("cache_control")
     writing.names[call.id] = call.name
@@ -167,13 +159,13 @@ def _write_call(call: ToolCall, writing: Writing) -> dict[str, Any]:
     return {**_id_of("id", call.id), "type": "function", "function": function}
 
 
-def _write_result(result: ToolResult, extra: dict[str, Any], writing: Writing) -> dict[str, Any]:
+def _write_result(result: ToolResult, extra: dict[str, Any], writing: Naming) -> dict[str, Any]:
     if result.is_error:
         writing.dropped.append("is_error")
     if result.cache:
         writing.dropped.append("cache_control")
     written: dict[str, Any] = {"role": "tool", **write_parts(list(result.content), writing)}
-    name = result.name or (writing.names.get(result.id) if writing.origin != ORIGIN else None)
+    name = result.name or (writing.names.get(result.id) if not writing.same else None)
     if name:
         written["tool_name"] = name
     written.update(_id_of("tool_call_id", result.id))

@@ -12,7 +12,7 @@ from engine.exchange import OutcomeClass, Usage, Verdict
 from engine.exchange.canonical import ChatReply, ChatRequest, Choice, Finish, ToolCall
 
 from .errors import verdict_of
-from .messages import ORIGIN, Writing, read_parts, write_parts
+from .messages import ORIGIN, Naming, read_parts, write_parts
 
 #: Fields of a reply or a line that have a canonical form; durations (nanoseconds) have none.
 KNOWN = frozenset(
@@ -28,7 +28,7 @@ def read_reply(body: bytes) -> ChatReply | Verdict:
     except ValueError as problem:
         return unreadable(body, problem)
     if tree.get("error"):
-        return verdict_of(tree, 500)
+        return verdict_of(tree, 200)
     message = tree.get("message")
     if not isinstance(message, dict):
         return Verdict(OutcomeClass.GARBLED, detail="the reply holds no message", usage=read_usage(tree))
@@ -80,7 +80,7 @@ def _token(item: dict[str, Any]) -> dict[str, Any]:
 
 def write_reply(reply: ChatReply, asked: ChatRequest) -> dict[str, Any]:
     """See :class:`engine.dialects.protocol.ChatCodec`; this protocol knows one answer only."""
-    writing = Writing(reply.origin)
+    writing = Naming(reply.origin == ORIGIN)
     choice = reply.choices[0] if reply.choices else Choice()
     tree: dict[str, Any] = {"model": reply.model or asked.model}
     if reply.created is not None:

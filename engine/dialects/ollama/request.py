@@ -12,7 +12,7 @@ from engine.dialects.trees import count, flag, mapping, mappings, number, others
 from engine.exchange import Shape, UncarriedError
 from engine.exchange.canonical import ChatRequest, Format, Reasoning, Tool
 
-from .messages import ORIGIN, Writing, read_message, write_message
+from .messages import ORIGIN, Naming, read_message, write_message
 
 _OPTIONS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("num_predict", "max_tokens", count),
@@ -78,7 +78,7 @@ def _read_tool(raw: dict[str, Any]) -> Tool:
 
 def write_request(request: ChatRequest, shape: Shape) -> Written:
     """See :class:`engine.dialects.protocol.ChatCodec`. ``stream`` is always said: by itself the service streams."""
-    writing = Writing(request.origin)
+    writing = Naming(request.origin == ORIGIN)
     body: dict[str, Any] = {"model": shape.name}
     body["messages"] = [raw for message in request.messages for raw in write_message(message, writing)]
     body["stream"] = request.stream
@@ -109,7 +109,7 @@ def write_request(request: ChatRequest, shape: Shape) -> Written:
     return Written(body, list(dict.fromkeys(writing.dropped)))
 
 
-def _tools(request: ChatRequest, writing: Writing) -> list[dict[str, Any]]:
+def _tools(request: ChatRequest, writing: Naming) -> list[dict[str, Any]]:
     """The tools. There is no choice on this wire: which may be called is told by which are sent."""
     tools, choice = request.tools, request.tool_choice
     if choice is not None:
@@ -123,7 +123,7 @@ def _tools(request: ChatRequest, writing: Writing) -> list[dict[str, Any]]:
     return [_write_tool(tool, writing) for tool in tools]
 
 
-def _write_tool(tool: Tool, writing: Writing) -> dict[str, Any]:
+def _write_tool(tool: Tool, writing: Naming) -> dict[str, Any]:
     if tool.builtin is not None:
         raise UncarriedError("tools", f"The tool {tool.name!r} is run by another service, which this one is not.")
     writing.dropped.extend(["strict"] if tool.strict else [])
@@ -137,7 +137,7 @@ def _write_tool(tool: Tool, writing: Writing) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _write_format(form: Format, body: dict[str, Any], writing: Writing) -> None:
+def _write_format(form: Format, body: dict[str, Any], writing: Naming) -> None:
     """``name`` and ``strict`` are no loss: a schema here has no name, and is always obeyed."""
     if form.kind == "schema" and form.schema is not None:
         body["format"] = form.schema
@@ -147,11 +147,11 @@ def _write_format(form: Format, body: dict[str, Any], writing: Writing) -> None:
         writing.dropped.append("response_format.description")
 
 
-def _write_thinking(wish: Reasoning, body: dict[str, Any], writing: Writing) -> None:
+def _write_thinking(wish: Reasoning, body: dict[str, Any], writing: Naming) -> None:
     effort = (wish.effort or "").lower()
     if wish.enabled is False or effort in NOT_AT_ALL or wish.budget == 0:
         body["think"] = False
-    elif writing.origin == ORIGIN:
+    elif writing.same:
         body["think"] = wish.effort or True
     elif effort and _GRADED in body["model"]:
         body["think"] = _DEGREES.get(effort, "medium")

@@ -50,7 +50,7 @@ class Reader:
         if not isinstance(tree, dict):
             raise ValueError("a line of the stream is no JSON object")
         if tree.get("error"):
-            return [Failed(verdict_of(tree, 500))]
+            return [Failed(verdict_of(tree, 200))]
         events: list[Event] = []
         if not self._began:
             self._began = True

@@ -105,13 +105,14 @@ def _is_token(value: Any) -> bool:
 
 
 def _packed(vector: list[float] | str) -> list[float] | str:
-    """The vector in base64; one that came so, or holds a number that single precision has no room for, stays as it is."""
+    """The vector in base64; one that came so, or whose numbers single precision has no room for, stays as it is."""
     if isinstance(vector, str):
         return vector
     try:
-        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+        packed = struct.pack(f"<{len(vector)}f", *vector)
     except OverflowError:
         return vector
+    return base64.b64encode(packed).decode()
 
 
 def _unpacked(vector: list[float] | str) -> list[float] | str:

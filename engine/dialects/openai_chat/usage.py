@@ -76,6 +76,8 @@ def _usual(tree: dict[str, Any]) -> Usage | None:
         return None
     if tree.get("total_tokens") != prompt + completion or not tree.keys() <= _USUAL:
         return None
+    if len(tree) == 3:
+        return Usage(prompt, completion)
     into, out = mapping(tree.get("prompt_tokens_details")), mapping(tree.get("completion_tokens_details"))
     if not _WRITTEN.isdisjoint(into):
         return None
@@ -93,6 +95,8 @@ def _usual(tree: dict[str, Any]) -> Usage | None:
 
 
 def _part(told: Any, whole: int) -> int | None:
+    if told is None:
+        return None
     return told if type(told) is int and 0 <= told <= whole else _within(count(told), whole)
 
 

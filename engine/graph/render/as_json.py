@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
+from engine.graph.beside import Hedge, Mirror
 from engine.graph.conditions import All, Any_, Condition, Test, describe
 from engine.graph.graph import Graph
+from engine.graph.limits import Limit, Rate
 from engine.graph.nodes import (
     Balance,
     Fallback,
@@ -49,7 +51,8 @@ def to_data(graph: Graph, routes: tuple[Route, ...]) -> dict[str, Any]:
     }
     if everything:
         out["keys"] = {key.name: _key(graph, key) for key in sorted(graph.keys.values(), key=lambda key: key.name)}
-        out["settings"] = {name: _url(value) for name, value in _fields(graph.settings).items()}
+        out["limits"] = {name: _limit(graph, limit) for name, limit in graph.limits.all.items()}
+        out["settings"] = _setting(graph.settings)
         out["declared"] = {
             node: {"at": _at(graph, *node.split(":", 1)), "values": _plain(graph.declared[node])}
             for node in sorted(graph.declared)
@@ -74,11 +77,19 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Decimal):
         return format(value, "f")
-    return value
+    if isinstance(value, SecretRef):
+        return _secret(value)
+    return _fields(value) if is_dataclass(value) else value
 
 
-def _url(value: Any) -> Any:
-    return public_url(value) if isinstance(value, str) else value
+def _setting(value: Any) -> Any:
+    if isinstance(value, SecretRef):
+        return _secret(value)
+    if is_dataclass(value):
+        return {f.name: _setting(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_setting(item) for item in value]
+    return public_url(value) if isinstance(value, str) else _plain(value)
 
 
 def _route(graph: Graph, route: Route) -> dict[str, Any]:
@@ -125,6 +136,12 @@ def _step(step: Step) -> dict[str, Any]:
     elif isinstance(step, Switch):
         cases = [{"when": _condition(condition), "step": _step(s)} for condition, s in step.cases]
         out = {"switch": {"cases": cases, "default": _step(step.default) if step.default else None}}
+    elif isinstance(step, Hedge):
+        steps = [_step(s) for s in step.steps]
+        out = {"hedge": {"delay": step.delay, "extra": step.extra, "tools": step.tools, "steps": steps}}
+    elif isinstance(step, Mirror):
+        copies = {"to": _step(step.to), "share": step.share, "tools": step.tools}
+        out = {"mirror": {**copies, "step": _step(step.step)}}
     elif isinstance(step, Reject):
         out = {"reject": {"status": step.status, "message": step.message}}
     else:
@@ -181,12 +198,14 @@ def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
         "transport": provider.transport,
         "command": list(provider.command),
         "queue_file": provider.queue_file,
+        "health": None if provider.health is None else _fields(provider.health),
         "base_url": public_url(provider.base_url),
         "auth": {
             "scheme": auth.scheme,
             "header": auth.header,
             **{name: value for name in _AUTH if (value := getattr(auth, name)) is not None},
             "secret": _secret(auth.secret),
+            **({"others": [_secret(ref) for ref in auth.others]} if auth.others else {}),
             **{name: _secret(ref) for name in _AUTH_SECRETS if (ref := getattr(auth, name)) is not None},
         },
         "labels": _plain(provider.labels),
@@ -199,7 +218,20 @@ def _provider(graph: Graph, provider: Provider) -> dict[str, Any]:
             "paths": _plain(quirks.paths),
             "roles": _plain(quirks.roles),
         },
-        "limits": _plain(provider.limits),
+        "limits": [_rate(rate) for rate in provider.limits],
+    }
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    return {rate.unit: rate.limit} if rate.per is None else {rate.unit: rate.limit, "per": rate.per}
+
+
+def _limit(graph: Graph, limit: Limit) -> dict[str, Any]:
+    return {
+        "at": _at(graph, "limit", limit.name),
+        "each": limit.each,
+        "when": None if limit.when is None else describe(limit.when),
+        "limits": [_rate(rate) for rate in limit.rates],
     }
 
 

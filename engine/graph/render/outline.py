@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engine.exchange import FAIL_OVER
+from engine.graph.beside import Hedge, Mirror
 from engine.graph.conditions import describe
 from engine.graph.nodes import (
     Balance,
@@ -24,6 +25,7 @@ from engine.graph.nodes import (
     Timeouts,
 )
 from engine.graph.words import HIDDEN, is_secret_name, percent, request_policy, shorten, show, target_policy
+from engine.units import format_duration
 
 _Usual = tuple[Retry, Timeouts]
 
@@ -76,8 +78,10 @@ def targets_below(step: Step) -> Iterator[TargetStep]:
 
 def children(step: Step) -> tuple[Step, ...]:
     """The steps directly below."""
-    if isinstance(step, Fallback):
+    if isinstance(step, Fallback | Hedge):
         return step.steps
+    if isinstance(step, Mirror):
+        return (step.step, step.to)
     if isinstance(step, Split):
         return tuple(v.step for v in step.variants)
     if isinstance(step, Balance):
@@ -132,8 +136,25 @@ def _inner(step: Step) -> tuple[str, list[str], list[str]]:
             [] if step.default else ["nothing otherwise"],
             [*edges, *(["otherwise"] if step.default else [])],
         )
+    if isinstance(step, Hedge):
+        notes = [
+            f"next after {format_duration(step.delay)}",
+            f"at most {_share(step.extra)} extra",
+            *_tools(step.tools),
+        ]
+        return "hedge", notes, [str(n + 1) for n in range(len(step.steps))]
+    if isinstance(step, Mirror):
+        return "mirror", _tools(step.tools), ["serves", f"gets a copy of {_share(step.share)}"]
     assert isinstance(step, RouteStep)  # noqa: S101  - the leaves do not come here; tells the type checker
     return f"route {step.route}", [], [""]
+
+
+def _share(share: float) -> str:
+    return percent(Decimal(repr(share)), Decimal(1))
+
+
+def _tools(allowed: bool) -> list[str]:
+    return ["also with tools"] if allowed else []
 
 
 def _on(step: Fallback) -> list[str]:

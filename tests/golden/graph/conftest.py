@@ -20,6 +20,7 @@ from engine.graph import (
     Price,
     Provider,
     Quirks,
+    Rate,
     Reject,
     Retry,
     Route,
@@ -47,7 +48,7 @@ def _targets() -> dict[str, Target]:
         labels={"region": "eu", "retains_data": False},
         headers=(("x-title", "hunter2"),),
         quirks=Quirks(rename=(("max_completion_tokens", "max_tokens"),), set=(("api_key", b'"hunter2"'),)),
-        limits=({"requests": 30, "per": "1m"},),
+        limits=(Rate("requests", 30, 60.0),),
     )
     local = Provider("local", "local", "openai-chat", "http://127.0.0.1:9000/v1", "http", Auth("none"))
     price = Price(Decimal("0.59"), Decimal("0.79"), tiers=((128_000, Price(Decimal("1.18"), Decimal("1.58"))),))

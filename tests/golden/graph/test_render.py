@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.graph import Graph, render
+from engine.graph import Graph, Issuer, Settings, render
 
 FILES = {
     "tree": "graph.txt",
@@ -51,7 +51,7 @@ def test_an_empty_graph_can_be_drawn(format_: str) -> None:
 
 def test_json_is_complete_for_the_whole_graph_and_without_keys_for_one_route(sample: Graph) -> None:
     whole = json.loads(render(sample, "json"))
-    assert list(whole) == ["fingerprint", "routes", "targets", "providers", "keys", "settings", "declared"]
+    assert list(whole) == ["fingerprint", "routes", "targets", "providers", "keys", "limits", "settings", "declared"]
     assert whole["routes"]["chat"]["at"] == "policies/chat.yaml:3"
     assert whole["targets"]["north/large"]["price"]["tiers"] == [{"above": 128000, "input": "1.18", "output": "1.58"}]
     part = json.loads(render(sample, "json", "sorted"))
@@ -87,3 +87,10 @@ def test_unknown_format_and_route_are_refused(sample: Graph) -> None:
         render(sample, "png")
     with pytest.raises(KeyError):
         render(sample, "tree", "nope")
+
+
+def test_settings_with_nodes_in_them_are_plain_values_too() -> None:
+    issuer = Issuer("sso", "https://login.example.com/", "interlock", scopes=frozenset({"use"}))
+    graph = Graph.build(settings=("s", Settings(issuers=(issuer,))))
+    (shown,) = json.loads(render(graph, "json"))["settings"]["issuers"]
+    assert (shown["name"], shown["scopes"]) == ("sso", ["use"])

@@ -64,6 +64,9 @@ def test_without_an_event_loop(config: Any, upstream: Any) -> None:
             assert engine.completions({"model": "chat", "prompt": "x"}).text == "one/small"
             with pytest.raises(RequestError):
                 engine.chat({**HELLO, "model": "nobody"})
+            content_type, body = engine.metrics()
+            assert content_type.startswith("text/plain")
+            assert b'interlock_requests_total{outcome="unroutable"' in body
         with pytest.raises(RuntimeError, match="not open"):
             engine.chat(HELLO)
         engine.close()

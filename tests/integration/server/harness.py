@@ -281,6 +281,12 @@ def wait_for(holds: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def is_refused(port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def settings(**fields: object) -> str:
     """A settings document."""
     return json.dumps({"version": 1, "kind": "settings", "name": "server", **fields}) + "\n"

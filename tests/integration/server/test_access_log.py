@@ -20,9 +20,11 @@ TALK = [{"role": "user", "content": CONTENT * 200}]
 #: What a line of a routed request holds, no more and no less.
 FIELDS = {
     "request_id", "outcome", "status", "surface", "model", "route", "target", "graph", "stream", "started_at",
-    "duration", "first_token", "attempts", "usage", "key", "code", "variants", "dropped",
+    "duration", "first_token", "attempts", "usage", "key", "code", "variants", "dropped", "added", "trace",
 }  # fmt: skip
-ATTEMPT = {"target", "outcome", "status", "started", "duration", "first_token", "retry_after", "detail", "usage"}
+ATTEMPT = {
+    "target", "outcome", "status", "started", "duration", "first_token", "retry_after", "detail", "usage", "hedged",
+}  # fmt: skip
 
 
 def test_one_line_a_request(server: Server) -> None:

@@ -19,7 +19,7 @@ from engine.graph import Graph
 from engine.server.serve import refuse_address
 
 from .conftest import WriteConfig
-from .harness import HELLO, PATIENCE, Server, chat_body, request, settings, wait_for
+from .harness import HELLO, PATIENCE, Server, chat_body, is_refused, request, settings, wait_for
 from .upstream import Models
 
 EVERYONE = "0.0.0.0"  # noqa: S104
@@ -33,11 +33,6 @@ def refused(config: Path, *options: str) -> str:
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     return done.stderr
-
-
-def is_refused(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @pytest.fixture(scope="module")

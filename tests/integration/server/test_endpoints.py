@@ -41,7 +41,7 @@ def test_models(server: Server) -> None:
 def test_status(server: Server) -> None:
     reply = server.get("/api/v1/status")
     status = reply.json()
-    assert set(status) == {"running", "candidate", "diagnostics", "state"}
+    assert set(status) == {"running", "candidate", "diagnostics", "state", "shared"}
     assert set(status["running"]) == {"fingerprint", "git_commit", "loaded_at"}
     assert status["running"]["fingerprint"] == reply.headers["x-interlock-graph"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", status["running"]["loaded_at"])

@@ -125,6 +125,36 @@ def test_wait_ends_when_the_fingerprint_runs(status: Callable[..., Result]) -> N
     assert len(seen) == 3
 
 
+def shared(*fingerprints: str, **state: object) -> dict[str, object]:
+    """The answer of a server that runs the first graph and shares its state with processes that run the others."""
+    processes = [{"host": "h", "pid": n, "fingerprint": fingerprint} for n, fingerprint in enumerate(fingerprints, 1)]
+    running = {**RUNNING, "fingerprint": fingerprints[0]}
+    return {**CALM, "running": running, "shared": {"store": "redis", "processes": processes, **state}}
+
+
+def test_processes_that_run_something_else_are_named(status: Callable[..., Result]) -> None:
+    with server((200, shared("aaaa1111", "aaaa1111", "bbbb2222"))) as (url, _):
+        result = status(url)
+    assert result.exit_code == 0
+    assert "processes  2 of 3 run this graph\n           h, pid 3 runs bbbb2222\n" in result.output
+
+
+def test_a_store_that_is_away_is_said(status: Callable[..., Result]) -> None:
+    with server((200, shared("aaaa1111", state="away", reason="no answer within 50 ms"))) as (url, _):
+        assert "shared     redis is away: no answer within 50 ms" in status(url).output
+
+
+def test_wait_is_for_all_processes(status: Callable[..., Result]) -> None:
+    answers = [shared("aaaa1111", "aaaa1111"), shared("bbbb2222", "aaaa1111"), shared("bbbb2222", "bbbb2222")]
+    with server(*((200, answer) for answer in answers)) as (url, seen):
+        assert status(url, "--wait", "bbbb").exit_code == 0
+    assert len(seen) == 3
+    with server((200, answers[1])) as (url, seen):
+        result = status(url, "--wait", "bbbb", "--timeout", "300ms")
+    assert result.exit_code == 1
+    assert "bbbb is not running after 0.3 s; aaaa1111 and bbbb2222 are" in result.output
+
+
 def test_wait_that_runs_out_shows_the_findings(status: Callable[..., Result]) -> None:
     with server((200, REJECTED)) as (url, _):
         result = status(url, "--wait", "cccc", "--timeout", "500ms")

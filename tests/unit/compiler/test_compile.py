@@ -94,9 +94,11 @@ def test_a_secret_is_in_no_diagnostic_and_no_graph(compiled: Any, write: Any) ->
         ("kind: budget\nname: b\nlimit: {tokens: 5, per: day}\nwhen: {model: [other, chat]}\n", ["W905"]),
         ("kind: budget\nname: b\nlimit: {tokens: 5, per: day}\nwhen: {model: acme-7}\n", ["W905"]),
         ("kind: budget\nname: b\nlimit: {tokens: 5, per: day}\nwhen: {stream: true}\n", ["P401", "W905"]),
-        ("kind: limit\nname: l\nlimits: [{concurrency: 5}]\nwhen: {model: chta}\n", ["P401", "W905"]),
+        ("kind: limit\nname: l\nlimits: [{concurrency: 5}]\nwhen: {model: chta}\n", ["P401"]),
         ("kind: budget\nname: b\nlimit: {tokens: 5, per: day}\n", ["W905"]),
-        ("kind: limit\nname: l\nlimits: [{concurrency: 5}]\nwhen: {all: [{user: a}, {user: b}]}\n", ["P409", "W905"]),
+        ("kind: limit\nname: l\nlimits: [{concurrency: 5}]\nwhen: {all: [{user: a}, {user: b}]}\n", ["P409"]),
+        ("kind: limit\nname: l\nlimits: [{concurrency: 5}]\n", []),
+        ("kind: limit\nname: l\neach: metadata.team\nlimits: [{concurrency: 5}]\n", ["W906"]),
         ("kind: invariant\nname: i\nnever: {target.context_window: {lt: 5, gt: 9}}\n", ["P409", "W905"]),
         ("kind: invariant\nname: i\nnever: {target.provider: acme}\n", ["W905"]),
         ("kind: test\nname: t\nrequest: {model: chat}\nexpect: {route: chta}\n", ["R303", "W905"]),
@@ -106,7 +108,9 @@ def test_a_secret_is_in_no_diagnostic_and_no_graph(compiled: Any, write: Any) ->
          "expect: {status: 200}\n", ["R301", "R302", "W905"]),
     ],
 )  # fmt: skip
-def test_documents_that_are_only_checked(compiled: Any, write: Any, codes: Any, text: str, expected: list[str]) -> None:
+def test_documents_that_count_prove_and_test(
+    compiled: Any, write: Any, codes: Any, text: str, expected: list[str]
+) -> None:
     chat = write.route("chat", "acme/large", "{model: [chat, 'acme-*'], when: {stream: false}}")
     result = compiled(chat, f"version: 1\n{text}")
     assert sorted(codes(result)) == expected

@@ -65,7 +65,7 @@ def test_a_limit_that_moves_on_does_not_pass() -> None:
             clock.advance(4.9)
         work.disarm()
         clock.advance(1000)
-        work.unwatch()
+        work.disarm()
         await asyncio.sleep(0)
         return work.expired()
 
@@ -106,8 +106,8 @@ def test_one_timer_serves_all_and_stops_when_nothing_is_under_way() -> None:
         clock.advance(3 * SWEEP)
         assert len(clock.timers) == 1
         for each in work:
-            each.unwatch()
-            each.unwatch()
+            each.disarm()
+            each.disarm()
         clock.advance(2 * SWEEP)
         assert clock.timers == []
         work[0].arm(NEVER)

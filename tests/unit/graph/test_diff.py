@@ -19,6 +19,7 @@ from engine.graph import (
     Params,
     Price,
     Quirks,
+    Rate,
     Reject,
     Retry,
     RouteStep,
@@ -196,7 +197,7 @@ def test_a_provider_changes_its_targets_and_no_secret_is_shown(make: Any) -> Non
         base_url="https://u:hunter3@a/v1",
         auth=Auth("header", SecretRef("file", "/run/key"), "x-api-key"),
         quirks=Quirks(drop=frozenset({"seed"}), rename=(("a", "b"),), set=(("token", b'"hunter2"'),)),
-        limits=({"requests": 30, "per": "1m"},),
+        limits=(Rate("requests", 30, 60.0),),
     )
     first, second = (make.target(provider=p, labels=p.labels) for p in (old, new))
     changes = diff(make.graph(targets=[first]), make.graph(targets=[second]))
@@ -212,7 +213,7 @@ def test_a_provider_changes_its_targets_and_no_secret_is_shown(make: Any) -> Non
                 "labels.region: us -> eu",
                 "headers.x-a: changed",
                 "quirks.drop: none -> seed",
-                "limits: none -> per 1m, requests 30",
+                "limits: none -> 30 requests per 1m",
                 "quirks.rename.a: none -> b",
                 "quirks.set.token: none -> ***",
             ),

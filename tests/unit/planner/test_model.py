@@ -68,7 +68,13 @@ def test_every_reason_for_a_skip_is_on_the_list_and_in_use() -> None:
     )
     asked = request(user="u", tools=True, input_tokens=50, needs=frozenset({"chat", "tools"}), no_fallback=True)
     made = planned(tree, asked, Moment(unset=frozenset({"locked"})))
-    assert {skip.reason for skip in made.skips} == set(SKIP_REASONS) - {"conversation", "breaker", "held", "limit"}
+    assert {skip.reason for skip in made.skips} == set(SKIP_REASONS) - {
+        "conversation",
+        "breaker",
+        "held",
+        "limit",
+        "not_mirrored",
+    }
     assert made.attempts == ("b/x",)
 
 

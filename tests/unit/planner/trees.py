@@ -13,6 +13,7 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Limit,
     Provider,
     Reject,
     Retry,
@@ -26,19 +27,26 @@ from engine.graph import (
     Variant,
 )
 from engine.planner import Plan, Request, plan, targets_of
-from engine.state import Closure
+from engine.state import Claim, Closure, MemoryStore, Refusal
+from engine.state.buckets import bucket
 
 EVERYTHING = "chat stream tools vision json_schema embeddings"
 
 
 @dataclass
 class Moment:
-    """A view: attempts under way by target, the providers without a credential, who keeps which conversation."""
+    """A view: attempts under way by target, the providers without a credential, who keeps which conversation, how
+    long targets take, what is left of their limits and what they get of their share."""
 
     busy: Mapping[str, int] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
     shut: Mapping[str, Closure] = field(default_factory=dict)
     holders: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
+    left: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    now: float = 0.0
 
     def holder(self, conversation: str) -> str | None:
         return self.holders.get(conversation)
@@ -49,11 +57,23 @@ class Moment:
     def credential(self, provider: str) -> bool:
         return provider not in self.unset
 
+    def bucket(self, limit: Limit, value: str | None) -> str:
+        return bucket(value)
+
+    def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
+        return self.store.peek(claims, self.now)
+
     def closed(self, step: TargetStep, now: float) -> Closure | None:
         return self.shut.get(step.target.id)
 
     def share(self, target: str, now: float) -> float:
-        return 1.0
+        return self.shares.get(target, 1.0)
+
+    def latency(self, target: str, stream: bool, now: float) -> float:
+        return self.times.get(target, 0.0)
+
+    def headroom(self, target: str, now: float) -> float:
+        return self.left.get(target, 1.0)
 
 
 def target(id_: str, window: int | None = None, can: str = EVERYTHING) -> Target:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from typing import Any
 
 import pytest
 
 from engine.executor.reply import Reply
-from engine.server.access_log import AccessLog
+from engine.server.access_log import WHOLE, AccessLog
 
 HEALTHY = Reply(200, [(b"x-request-id", b"req_1")], b"{}")
 
@@ -63,3 +64,26 @@ def test_nothing_is_left_to_do_once_it_is_closed(
     asyncio.run(scenario())
     assert len(lines(out)) == 1
     assert caplog.records == []
+
+
+def test_what_several_processes_write_is_written_in_pieces_that_a_pipe_takes_whole() -> None:
+    pieces: list[bytes] = []
+
+    class Pipe(io.BytesIO):
+        def write(self, data: Any) -> int:
+            pieces.append(bytes(data))
+            return super().write(data)
+
+    async def run() -> None:
+        log = AccessLog(Pipe(), shared=True)
+        for n in range(100):
+            log.aside("GET", "/" + "x" * (n * 7 % 200), 200, 0.1, Reply(200, [], b""))
+        log.aside("G" * 2 * WHOLE, "/", 200, 0.1, Reply(200, [], b""))
+        log.aside("GET", "/last", 200, 0.1, Reply(200, [], b""))
+        await log.aclose()
+
+    asyncio.run(run())
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert [len(piece) > WHOLE for piece in pieces].count(True) == 1
+    assert 3 < len(pieces) < 30
+    assert len([json.loads(line) for line in b"".join(pieces).splitlines()]) == 102

@@ -1,0 +1,97 @@
+"""The one ``settings`` document, as a frozen node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .nodes import SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose signed tokens are accepted from clients, and what they may do with them."""
+
+    name: str
+    issuer: str
+    audience: str
+    keys_url: str | None = None
+    keys_file: str | None = None
+    algorithms: tuple[str, ...] = ()
+    user: str = "sub"
+    """The claim that names the caller."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """(metadata name, claim), sorted."""
+    scopes: frozenset[str] = frozenset()
+    routes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Otlp:
+    """A collector of OpenTelemetry; ``interval`` is seconds, ``sample`` a share, ``pass_to`` names of providers."""
+
+    endpoint: str
+    headers: tuple[tuple[str, SecretRef], ...] = ()
+    """(header, where its value is), sorted."""
+    traces: bool = True
+    metrics: bool = True
+    interval: float = 30.0
+    sample: float = 1.0
+    pass_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateStore:
+    """Where live facts are kept. ``url`` is an address without a password, ``secret`` the place of one that has it."""
+
+    store: Literal["memory", "redis"] = "memory"
+    url: str = "redis://localhost:6379/0"
+    secret: SecretRef | None = None
+    ca_file: str | None = None
+    prefix: str = "interlock"
+    timeout: float = 0.05
+    """Seconds that an answer of the store may take."""
+    when_away: Literal["local", "admit", "reject"] = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the endpoint of readiness says, and when. Seconds."""
+
+    notice: float = 0.0
+    """From SIGTERM until new connections are refused."""
+    outage: Literal["ready", "not_ready"] = "ready"
+    after: float = 30.0
+    """How long every provider has failed its checks before ``outage`` counts."""
+    until: float = 10.0
+    """How long one of them has been back before it counts no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    max_body: int = 20 * 1024 * 1024
+    max_depth: int = 100
+    drain: float = 30.0
+    reload_debounce: float = 0.1
+    reload_poll: float = 0.5
+    proxy: str | None = None
+    ca_file: str | None = None
+    access_log: bool = True
+    issuers: tuple[Issuer, ...] = ()
+    in_flight: int | None = None
+    """Model requests under way beyond which others are refused; ``None`` is what the process has file handles for."""
+    queue_length: int = 1000
+    """Requests that may wait for one provider's limits, and for how many seconds at most."""
+    queue_wait: float = 60.0
+    otlp: Otlp | None = None
+    edits: Literal["files", "branch"] = "files"
+    """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
+    state: StateStore = field(default_factory=StateStore)
+    ledger_url: str | SecretRef | None = None
+    """The ledger's database, or the secret that is its address; ``None``: whoever opens the engine decides."""
+    ledger_keep: float = 30 * 86400.0
+    readiness: Readiness = Readiness()
