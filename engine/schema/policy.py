@@ -55,7 +55,9 @@ class RetryRules(Model):
         description="Most attempts of one request in all; by default 5, or as many as the route has targets in a row.",
     )
     per_target: Opt[Annotated[int, Field(ge=1, le=100)]] = Field(
-        default=None, description="Most attempts of one target, the first included; 3 by default."
+        default=None,
+        description="Most attempts of one target, the first included; by default 2, and more after all others have "
+        "failed too, up to `max_attempts`.",
     )
     backoff: Backoff = Field(default=Backoff(), description="The pause before a retry of the same target.")
     budget: Opt[Percent] = Field(

@@ -67,6 +67,10 @@ class Gates:
             found = Closure(found.until, found.reason, found.detail, found.tried)
         return found
 
+    def held(self, step: TargetStep) -> bool:
+        """Whether the target asked to be left alone, or its provider refuses us: then nobody is to ask it."""
+        return any(gate.reason != "breaker" for gate in self._gates(step))
+
     def share(self, target: str, now: float) -> float:
         """What a balance gives it of its share (above 0, up to 1): it grows while the target is new to traffic."""
         rising = self._rising.get(target)
