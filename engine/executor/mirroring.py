@@ -14,8 +14,10 @@ from msgspec import Struct, structs
 from engine.dialects.answers import NOTHING, Said, said
 from engine.exchange import Answered, Attempt, Call, Mirrored, UncarriedError
 from engine.graph import TargetStep
+from engine.planner import Candidate, Facts, Plan
 
 from .attempt import Try, plain_attempt
+from .seats import Seat, Seats
 
 if TYPE_CHECKING:
     from .run import Run
@@ -94,17 +96,11 @@ class Mirrors:
         run, call = copies.run, copies.run.call
         served = NOTHING if copies.body is None else said(call.front, call.kind, copies.body, streamed=call.stream)
         for step in copies.targets:
-            if run.state.closed(step, run.now()) is not None:
-                run.state.mirrors.drop(run.route, step.target.id, "closed")
-                continue
             again = run.again(unstreamed(call))
             again.deadline = again.started + step.timeouts.attempt
-            try:
-                tried = again.attempt(step, False)
-            except UncarriedError:
-                tried = None
-            if not isinstance(tried, Try):
-                run.state.mirrors.drop(run.route, step.target.id, "unsendable")
+            tried = await _admitted(run, again, step)
+            if isinstance(tried, str):
+                run.state.mirrors.drop(run.route, step.target.id, tried)
                 continue
             verdict = await plain_attempt(tried)
             body = b""
@@ -115,6 +111,25 @@ class Mirrors:
             record = _compared(run, copies.attempt, served, again.last, told)
             run.state.mirrors.note(record)
             self._observe(record)
+
+
+async def _admitted(run: Run, again: Run, step: TargetStep) -> Try | str:
+    """An attempt at the mirror's target, or why there is none. A copy stands in no line."""
+    closed = run.clients.view(run.state).closed
+    if closed(step, run.now()) is not None:
+        return "closed"
+    seat: Seat | None = None
+    if step.target.provider.limited:
+        alone = Plan(None, (Candidate(step),))
+        admitted = await Seats(again, alone, 1, False).admit(0, Facts(0.0, closed=closed))
+        if admitted is None:
+            return "limit"
+        seat = admitted[2]
+    try:
+        tried = again.attempt(step, False, seat)
+    except UncarriedError:
+        return "unsendable"
+    return tried if isinstance(tried, Try) else "unsendable"
 
 
 def unstreamed(call: Call) -> Call:
