@@ -75,7 +75,7 @@ class Engine:
         self._prober = Prober(self._live, self.state, self.checks)
         self._reloader = Reloader(self._source, self._live, self._last_good)
         self._standing = Standing(self._live, self._reloader, self.checks)
-        self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared)
+        self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared, self.records)
         self._observers = Observers([self.telemetry.observe, *observers])
         self.executor = Executor(self.state, self._observers, self._observers.mirrored)
 
