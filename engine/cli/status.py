@@ -121,6 +121,7 @@ def _describe(body: Mapping[str, Any], color: bool) -> str:
     lines = [
         f"running    {paint(str(running.get('fingerprint')), 'bold', color)}, loaded {running.get('loaded_at')}{commit}"
     ]
+    lines += _closed(body.get("state"))
     lines += _shared(body, color)
     findings = [_diagnostic(entry) for entry in body.get("diagnostics") or () if isinstance(entry, dict)]
     if candidate:
@@ -148,6 +149,20 @@ def _shared(body: Mapping[str, Any], color: bool) -> list[str]:
         lines.append(f"processes  {len(processes) - len(others)} of {len(processes)} run this graph")
     lines += [f"           {p.get('host')}, pid {p.get('pid')} runs {p.get('fingerprint')}" for p in others]
     return lines
+
+
+def _closed(state: object) -> list[str]:
+    """A line for every target and provider that is left alone for now, with the reason and the time left."""
+    rows = []
+    for kind in ("circuits", "holds", "credentials"):
+        for row in state.get(kind) or () if isinstance(state, dict) else ():
+            if not isinstance(row, dict) or row.get("state") == "closed":
+                continue
+            left = float(row.get("until") or 0.0) - time.time()
+            when = f"for another {left:.0f} s" if left > 0 else "being probed"
+            name = row.get("target") or f"provider {row.get('provider')}"
+            rows.append(f"passed over {name}: {row.get('reason')} ({when})")
+    return rows
 
 
 def _diagnostic(entry: Mapping[str, Any]) -> Diagnostic:

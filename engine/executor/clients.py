@@ -149,7 +149,7 @@ class ProviderClient:
 class LiveView:
     """The planner's view of the moment."""
 
-    __slots__ = ("_clients", "_state", "headroom", "holder", "in_flight", "latency", "share")
+    __slots__ = ("_clients", "_state", "closed", "headroom", "holder", "in_flight", "latency", "share")
 
     def __init__(self, state: State, clients: Clients) -> None:
         self._state = state
@@ -159,12 +159,13 @@ class LiveView:
         self.latency = state.latency.expected
         self.headroom = state.headroom.left
         self._clients = clients
+        self.closed = self._closed if clients.limited else state.closed
 
     def credential(self, provider: str) -> bool:
         """Whether the provider's credential is there."""
         return self._clients.credential(provider)
 
-    def closed(self, step: TargetStep, now: float) -> Closure | None:
+    def _closed(self, step: TargetStep, now: float) -> Closure | None:
         """Why this use of a target is to be passed over: what attempts have told, or that its limits have no room."""
         closure = self._state.closed(step, now)
         if closure is not None or not step.target.provider.limited:
@@ -174,7 +175,7 @@ class LiveView:
     def _without_room(self, provider: Provider, now: float) -> Closure | None:
         """A closure where no account of the provider can take the smallest request, or others wait for that."""
         state, moment = self._state, time.monotonic()
-        desk = state.desk(provider.name)
+        desk = state.desks.of(provider.name)
         wait, detail = math.inf, "its limits are used up"
         for account in provider.accounts:
             alone = desk.left_alone(account, moment)
@@ -199,7 +200,7 @@ class LiveView:
 class Clients:
     """The clients of one graph. ``Clients.prepare`` makes them, :meth:`release` lets go of them, once."""
 
-    __slots__ = ("_by_provider", "_keys", "_released", "_shapes", "_view", "renewed", "settings")
+    __slots__ = ("_by_provider", "_keys", "_released", "_shapes", "_view", "limited", "renewed", "settings")
 
     def __init__(
         self,
@@ -209,6 +210,8 @@ class Clients:
         renewed: frozenset[str] = frozenset(),
     ) -> None:
         self.settings = settings
+        self.limited = any(client.provider.limited for client in by_provider.values())
+        """Whether any provider has limits, or several secrets."""
         self.renewed = renewed
         """The providers that the graph before had too, and whose connection or credential is another one now."""
         self._by_provider = by_provider

@@ -28,10 +28,9 @@ from engine.state import State
 from .admission import Held, enter, rate_headers
 from .attempt import LOST, Try
 from .attributes import request_of
-from .clients import Clients
+from .clients import Clients, ProviderClient
 from .mirroring import Mirrors
 from .reply import Headers, Reply, StreamReply, error_body, error_reply, id_headers
-from .seats import Seat
 from .walk import attempt_all
 from .watch import Watches
 
@@ -53,32 +52,10 @@ class Run:
     """One request: :meth:`serve` works on it, :meth:`finish` ends it, once."""
 
     __slots__ = (
-        "_arrived",
-        "_attempts",
-        "_finished",
-        "_mirrors",
-        "_observe",
-        "_paused",
-        "_pauses",
-        "_release",
-        "added",
-        "begun",
-        "call",
-        "clients",
-        "clock",
-        "copied",
-        "deadline",
-        "decided",
-        "dropped",
-        "held",
-        "plan",
-        "started",
-        "started_at",
-        "state",
-        "trace",
-        "tracing",
-        "watches",
-    )
+        "_arrived", "_attempts", "_finished", "_mirrors", "_observe", "_paused", "_pauses", "_release", "added",
+        "begun", "call", "clients", "clock", "copied", "deadline", "decided", "dropped", "held", "plan", "started",
+        "started_at", "state", "trace", "tracing", "watches",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -139,25 +116,13 @@ class Run:
             _log.exception("request %s failed inside the gateway", self.call.request_id)
             return self._defect()
 
-    def attempt(self, step: TargetStep, hedged: bool, seat: Seat | None = None) -> Try | Reply | Verdict:
+    def attempt(self, step: TargetStep, hedged: bool, account: ProviderClient | None = None) -> Try | Reply | Verdict:
         """An attempt at a target, to be made at once; what the client gets, or the verdict, where none is needed.
 
-        ``hedged`` is whether another one is under way, ``seat`` its place where the provider has limits. Raises
+        ``hedged`` is whether another one is under way, ``account`` which of its provider's to ask. Raises
         ``UncarriedError``.
         """
-        try:
-            tried = self._tried(step, hedged, seat)
-        except UncarriedError:
-            if seat is not None:
-                seat.cancel()
-            raise
-        if seat is not None and not isinstance(tried, Try):
-            seat.cancel()
-        return tried
-
-    def _tried(self, step: TargetStep, hedged: bool, seat: Seat | None) -> Try | Reply | Verdict:
-        call = self.call
-        client = self.clients.of(step.target.provider.name) if seat is None else seat.client
+        client, call = account or self.clients.of(step.target.provider.name), self.call
         way = client.way(call.front, call.kind)
         if way is None:
             if call.kind == COUNT_TOKENS:
@@ -169,7 +134,6 @@ class Run:
         if request.dropped and step.unsupported == "error":
             return self._unsupported(tried)
         self.dropped = request.dropped
-        tried.seat = seat
         return tried
 
     def _estimated(self, step: TargetStep) -> Reply:
@@ -236,12 +200,13 @@ class Run:
         An upstream that complains of the request may quote it: those words are for the client, not for records.
         """
         step, began, ended = tried.step, tried.began, self.clock()
-        # That the client, or the route, had no more time is not the target's fault.
-        late = verdict.outcome_class is OutcomeClass.TIMEOUT and ended >= self.deadline
+        # That the client, or the route, had no more time is not the target's fault; and what is said of one account of
+        # several says nothing of the provider, as long as it has another.
+        neutral = verdict.outcome_class is OutcomeClass.TIMEOUT and ended >= self.deadline
         if tried.seat is not None:
             tried.seat.end(verdict, status, usage, ended)
-            late = late or tried.seat.spare  # what is said of one account says nothing of the provider
-        noted = Verdict(OutcomeClass.DEADLINE) if late else verdict
+            neutral = neutral or tried.seat.spare
+        noted = Verdict(OutcomeClass.DEADLINE) if neutral else verdict
         self.state.note(step, noted, self.unix(began), self.unix(ended), first_token, header, self.call.stream)
         detail = verdict.detail if verdict.outcome_class is not OutcomeClass.SERVED else ""
         if verdict.message and RULES[verdict.outcome_class].shows_message:

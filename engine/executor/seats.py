@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from engine.exchange import OutcomeClass, Usage, Verdict
+from engine.exchange import OutcomeClass, UncarriedError, Usage, Verdict
 from engine.graph import TargetStep
 from engine.planner import Facts, Go, Plan, Request, claims_at, instead
 from engine.state import Grant, Refusal, Store
@@ -17,8 +17,10 @@ from engine.state.desk import Desk
 from engine.state.line import Ticket
 
 from .admission import settle, tokens
+from .attempt import Try
 from .attributes import request_of
 from .clients import ProviderClient
+from .reply import Reply
 
 if TYPE_CHECKING:
     from .run import Run
@@ -70,6 +72,20 @@ class Seat:
             self._desk.alarm()
 
 
+def attempt_at(run: Run, step: TargetStep, hedged: bool, seat: Seat) -> Try | Reply | Verdict:
+    """What :meth:`Run.attempt` gives for this place, which is given back where no attempt comes of it."""
+    try:
+        tried = run.attempt(step, hedged, seat.client)
+    except UncarriedError:
+        seat.cancel()
+        raise
+    if isinstance(tried, Try):
+        tried.seat = seat
+    else:
+        seat.cancel()
+    return tried
+
+
 class _Asked:
     """A request at a provider: it looks for a place there, now or whenever its turn comes."""
 
@@ -79,7 +95,7 @@ class _Asked:
         name = step.target.provider.name
         self.client = run.clients.of(name)
         self.clock = run.clock
-        self.desk = run.state.desk(name)
+        self.desk = run.state.desks.of(name)
         self.desk.attend(self.client)
         self.request = request
         self.store = run.state.store
@@ -121,66 +137,70 @@ class Seats:
     ``end`` is the candidate before which it stops. Who is not ``patient`` goes without rather than wait.
     """
 
-    __slots__ = ("_end", "_firm", "_passed", "_patient", "_plan", "_refused", "_request", "_run")
+    __slots__ = ("_end", "_firm", "_passed", "_plan", "_refused", "_request", "_run", "patient")
 
     def __init__(self, run: Run, plan: Plan, end: int, patient: bool) -> None:
         self._run = run
         self._plan = plan
         self._end = end
-        self._patient = patient
+        self.patient = patient
         self._request = request_of(run.call)
-        self._refused: OutcomeClass | None = None
         self._passed: dict[int, float] = {}
         """Candidates without room, and the seconds until each may have some."""
         self._firm: set[int] = set()
         """Those of them whose wait is known, and can become no shorter."""
+        self._refused: OutcomeClass | None = None
 
-    async def admit(self, position: int, facts: Facts) -> tuple[int, TargetStep, Seat | None] | None:
-        """The candidate to attempt with its place: this one, or one behind it that has room, or the first to have.
+    async def admit(self, position: int, facts: Facts) -> tuple[int, Seat | None] | None:
+        """The candidate to attempt with its place: this one, or another that has room, or the first to have.
 
-        ``None`` where nobody will have any in time. Who had no room counts as passed over, to be gone back to. A
-        candidate that was gone back to has nobody behind it who was not tried.
+        ``None`` where nobody will have any in time.
         """
-        run, plan = self._run, self._plan
-        at: int | None = position
-        back = position < facts.farthest
-        while at is not None and at < self._end:
-            step = plan.candidates[at].step
-            assert isinstance(step, TargetStep)  # noqa: S101  - no other is admitted, nor goes instead
-            if not step.target.provider.limited:
-                return self._at(at, step, None, position, facts)
-            asked = _Asked(run, step, self._request)
-            # Who comes now is behind those that wait already.
-            found = await asked.find() if not len(asked.desk.line) else 0.0
-            if isinstance(found, Seat):
-                return self._at(at, step, found, position, facts)
-            self._passed[at] = found
-            if asked.firm:
-                self._firm.add(at)
-            self._refused = self._refused or asked.refused
-            at = None if back else instead(plan, at, facts, run.now())
-        waited = await self._wait()
-        return None if waited is None else self._at(*waited, position, facts)
-
-    def _at(
-        self, at: int, step: TargetStep, seat: Seat | None, position: int, facts: Facts
-    ) -> tuple[int, TargetStep, Seat | None]:
-        """The request goes on to this candidate instead of to ``position``."""
-        self._passed.pop(at, None)
-        if at != position:
-            facts.follow(Go(at, passed=tuple(self._passed)))
-        return at, step, seat
-
-    async def _wait(self) -> tuple[int, TargetStep, Seat] | None:
-        """A place at the one of those passed over where it comes first; ``None`` if there is none in time."""
-        if not self._patient or not self._passed:
+        self._passed, self._firm, at = {}, set(), position
+        while True:
+            if not self._step(at).target.provider.limited:
+                return at, None
+            seat = await self._try(at)
+            if seat is not None:
+                return at, seat
+            go = instead(self._plan, at, facts, self._run.now())
+            if go is None or go.position >= self._end:
+                break
+            at = facts.follow(go)
+        if not self.patient:
             return None
-        position = min(self._passed, key=self._expected)
+        for at in facts.passed:
+            # Passed over for the same reason before: there may be room sooner.
+            closure = None if at in self._passed else facts.closed(self._step(at), self._run.now())
+            if closure is not None and closure.reason == "limit" and (seat := await self._try(at)) is not None:
+                return facts.follow(Go(at)), seat
+        found = await self._wait()
+        return None if found is None else (facts.follow(Go(found[0])), found[1])
+
+    def _step(self, position: int) -> TargetStep:
         step = self._plan.candidates[position].step
-        assert isinstance(step, TargetStep)  # noqa: S101  - nothing else is passed over
-        asked = _Asked(self._run, step, self._request)
+        assert isinstance(step, TargetStep)  # noqa: S101  - no other is admitted, passed over, nor goes instead
+        return step
+
+    async def _try(self, position: int) -> Seat | None:
+        """A place there now; else the wait is noted."""
+        asked = _Asked(self._run, self._step(position), self._request)
+        # Who comes now is behind those that wait already.
+        found = await asked.find() if not len(asked.desk.line) else 0.0
+        if isinstance(found, Seat):
+            return found
+        self._passed[position] = found
+        if asked.firm:
+            self._firm.add(position)
+        self._refused = self._refused or asked.refused
+        return None
+
+    async def _wait(self) -> tuple[int, Seat] | None:
+        """A place at the one of those passed over where it comes first; ``None`` if there is none in time."""
+        position = min(self._passed, key=self._expected)
+        asked = _Asked(self._run, self._step(position), self._request)
         seat = await self._queue(asked, self._passed[position], position in self._firm)
-        return None if seat is None else (position, step, seat)
+        return None if seat is None else (position, seat)
 
     def refusal(self) -> Verdict:
         """What is said where nobody had room in time."""
@@ -191,10 +211,8 @@ class Seats:
 
     def _expected(self, position: int) -> tuple[float, int]:
         """When a place may come, by what the line before it will take of the provider's windows."""
-        step = self._plan.candidates[position].step
-        assert isinstance(step, TargetStep)  # noqa: S101
-        provider = step.target.provider
-        ahead = len(self._run.state.desk(provider.name).line) / len(provider.accounts)
+        provider = self._step(position).target.provider
+        ahead = len(self._run.state.desks.of(provider.name).line) / len(provider.accounts)
         pace = max(
             (rate.per / rate.limit for rate in provider.limits if rate.unit == "requests" and rate.per), default=0
         )

@@ -18,7 +18,7 @@ from engine.state import HedgeBudget
 
 from .attempt import Try, plain_attempt, plain_discard, plain_reply
 from .reply import Reply, StreamReply
-from .seats import Seat, Seats
+from .seats import Seats, attempt_at
 from .streaming import stream_attempt, stream_discard, stream_reply
 
 if TYPE_CHECKING:
@@ -65,58 +65,45 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
     its share there; the first has taken it already. Such a walk retries nothing.
     """
     attempt = stream_attempt if run.call.stream else plain_attempt
-    passed = plan.passed if extra is None else ()
-    closed = run.clients.view(run.state).closed
-    facts = Facts(0.0, closed=closed, passed=passed, position=position, farthest=position)
+    facts = _facts(run, plan, position, extra)
     race: Race | None = None
     seats: Seats | None = None
     found: End | int | None = None
     try:
         while True:
-            candidate = plan.candidates[position]
-            step = candidate.step
+            step = plan.candidates[position].step
             if isinstance(step, Reject):
                 return step
-            seat: Seat | None = None
-            if step.target.provider.limited:
-                seats = seats or Seats(run, plan, end, extra is None)
-                admitted = await seats.admit(position, facts)
-                if admitted is None:
-                    refusal = seats.refusal()
-                    after = Failed(refusal.outcome_class, refusal)
-                    return after if extra is None else Onward(position, after)
-                position, step, seat = admitted
-                candidate = plan.candidates[position]
             try:
-                tried = run.attempt(step, extra is not None, seat)
+                if step.target.provider.limited:
+                    seats = seats or Seats(run, plan, end, extra is None)
+                    tried = await _seated(run, plan, seats, position, facts)
+                else:
+                    tried = run.attempt(step, extra is not None)
             except UncarriedError as problem:
-                found = _passed_over(run, plan, position, end, facts, problem)
+                found = _passed_over(run, plan, facts.position, end, facts, problem)
                 if not isinstance(found, int):
                     return found
                 position = found
                 continue
-            if isinstance(tried, Reply):
+            position = facts.position
+            if isinstance(tried, Reply | Failed | Onward):
                 return tried
             facts.tries += 1
             result: Verdict | None
             if isinstance(tried, Verdict):
                 result = tried
             else:
-                tried.mirrors = candidate.mirrors
-                if race is not None or candidate.hedge is not None:
-                    race = race or Race(run, plan, route, facts, extra is None)
-                    race.follow(position, tried)
+                race = _raced(race, tried, plan, route, facts, extra is None)
                 result = await attempt(tried)
                 if result is None:
                     found = tried
                     return tried
             if race is not None and (found := race.won()) is not None:
                 return found
-            facts.other_account = seat is not None and seat.spare
-            following = _following(run, plan, route, position, result, facts, extra is None)
+            following = _following(run, plan, route, tried, result, facts, extra is None)
             if isinstance(following, Wait):
-                found = await _pause(run, race, following.delay)
-                if found is not None:
+                if (found := await _pause(run, race, following.delay)) is not None:
                     return found
             elif isinstance(following, Go):
                 position = facts.follow(following, result.outcome_class)
@@ -125,13 +112,44 @@ async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, ext
                     found = await _joined(run, plan, route, race, position, end, after, extra)
                     if not isinstance(found, int):
                         return found
-                    if found != position:
-                        position = facts.follow(Go(found))
+                    position = facts.follow(Go(found))
             else:
                 return Failed(following.outcome_class, result)
     finally:
         if race is not None:
             await race.finish(found if isinstance(found, Try | Reply) else None)
+
+
+def _facts(run: Run, plan: Plan, position: int, extra: HedgeBudget | None) -> Facts:
+    """What the planner must know of a walk that begins."""
+    passed, closed = plan.passed if extra is None else (), run.clients.view(run.state).closed
+    return Facts(0.0, closed=closed, passed=passed, position=position, farthest=position)
+
+
+def _raced(race: Race | None, tried: Try, plan: Plan, route: Route, facts: Facts, count: bool) -> Race | None:
+    """The race that this attempt is a part of, if it is hedged or others are under way."""
+    candidate = plan.candidates[facts.position]
+    tried.mirrors = candidate.mirrors
+    if race is not None or candidate.hedge is not None:
+        race = race or Race(tried.run, plan, route, facts, count)
+        race.follow(facts.position, tried)
+    return race
+
+
+async def _seated(
+    run: Run, plan: Plan, seats: Seats, position: int, facts: Facts
+) -> Try | Reply | Verdict | Failed | Onward:
+    """An attempt where there is room for it, at the candidate at ``position`` or at another one, which facts tell."""
+    admitted = await seats.admit(position, facts)
+    if admitted is None:
+        refusal = seats.refusal()
+        failed = Failed(refusal.outcome_class, refusal)
+        return failed if seats.patient else Onward(position, failed)
+    position, seat = admitted
+    step = plan.candidates[position].step
+    assert isinstance(step, TargetStep)  # noqa: S101  - no other is admitted
+    hedged = not seats.patient
+    return run.attempt(step, hedged) if seat is None else attempt_at(run, step, hedged, seat)
 
 
 def _passed_over(run: Run, plan: Plan, position: int, end: int, facts: Facts, problem: UncarriedError) -> End | int:
@@ -146,9 +164,11 @@ def _passed_over(run: Run, plan: Plan, position: int, end: int, facts: Facts, pr
 
 
 def _following(
-    run: Run, plan: Plan, route: Route, position: int, result: Verdict, facts: Facts, may_retry: bool
+    run: Run, plan: Plan, route: Route, tried: Try | Verdict, result: Verdict, facts: Facts, may_retry: bool
 ) -> Next:
     """What the planner says after an attempt."""
+    position = facts.position
+    facts.other_account = isinstance(tried, Try) and tried.seat is not None and tried.seat.spare
     if result.outcome_class is OutcomeClass.CONTEXT_EXCEEDED:
         step = plan.candidates[position].step
         window = step.target.context_window if isinstance(step, TargetStep) else None

@@ -22,7 +22,7 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
     anything is retried. The deadline is the answer only where the request could otherwise have gone on; a ``reject``
     step is no attempt, so that it is reached also when all attempts are used up. Who is closed by ``facts`` is passed
     over, and gone back to where nobody else is left. When all have been tried, those that failed in passing get what
-    is left of their tries.
+    is left of their tries, or one more where no policy bounds these.
     """
     step = plan.candidates[position].step
     if outcome is OutcomeClass.SERVED or plan.route is None or not isinstance(step, TargetStep):
@@ -88,19 +88,21 @@ def pass_over(plan: Plan, position: int, facts: Facts, now: float) -> Next:
     return Stop(OutcomeClass.OVERLOADED if passed else OutcomeClass.INVALID_REQUEST)
 
 
-def instead(plan: Plan, position: int, facts: Facts, now: float) -> int | None:
+def instead(plan: Plan, position: int, facts: Facts, now: float) -> Go | None:
     """The candidate behind ``position`` to try in its stead while there is no room at that one; ``None``: nobody.
 
-    Pure. It is as if the plan had skipped it. Who may be asked and has no room either is found out by trying; a step
-    that refuses is no reason not to wait.
+    Pure. Who was passed over is gone back to as after a failure. Whether there is room at the other one is found out
+    by trying; a step that refuses is no reason not to wait.
     """
+    if position < facts.farthest:  # a candidate that was gone back to: what follows it was tried before
+        return None
     for to in range(position + 1, len(plan.candidates)):
         step = plan.candidates[to].step
         if isinstance(step, Reject):
             return None
         closure = facts.closed(step, now)
         if _too_small(step, facts.larger_than) is None and (closure is None or closure.reason == "limit"):
-            return to
+            return Go(to, (), (position,))
     return None
 
 
@@ -157,7 +159,9 @@ def _left(plan: Plan, at: int, outcome: OutcomeClass, facts: Facts, now: float) 
         left = (*left, (at, facts.tries))  # not at once, but after others have failed it is as good as they are
     for position, tries in left:
         step = plan.candidates[position].step
-        if isinstance(step, TargetStep) and tries < step.retry.per_target and not _too_small(step, facts.larger_than):
+        if not isinstance(step, TargetStep) or _too_small(step, facts.larger_than):
+            continue
+        if tries < step.retry.per_target or (step.retry.go_back and position != at):
             closure = facts.closed(step, now)
             if closure is None or closure.free:
                 return Go(position, again=position == at)

@@ -312,7 +312,6 @@ class Engine:
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
             "state": self.state.export(time.time()),
             "shared": self.shared.status(),
-            **({"mirrors": mirrors} if (mirrors := self.state.mirrors.export()) else {}),
         }
 
     @property

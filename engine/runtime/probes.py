@@ -160,5 +160,5 @@ class Prober:
             return await check(client, asked, targets)
         finally:
             self._state.store.release(answer)
-            if (alarm := self._state.desk(provider.name).alarm) is not None:
+            if (alarm := self._state.desks.of(provider.name).alarm) is not None:
                 alarm()  # somebody may wait for this place

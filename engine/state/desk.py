@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from .line import Line
@@ -47,3 +47,47 @@ class Desk:
         known = self.shut.get(account)
         if known is None or known[0] < until:
             self.shut[account] = (until, why)
+
+
+class Desks:
+    """The desks of all providers that have limits or several accounts, made when somebody first asks."""
+
+    __slots__ = ("_desks",)
+
+    def __init__(self) -> None:
+        self._desks: dict[str, Desk] = {}
+
+    def of(self, provider: str) -> Desk:
+        """The provider's."""
+        found = self._desks.get(provider)
+        if found is None:
+            found = self._desks[provider] = Desk()
+        return found
+
+    def waiting(self) -> dict[str, int]:
+        """Requests that wait for the limits of a provider, by its name."""
+        return {name: len(desk.line) for name, desk in self._desks.items() if len(desk.line)}
+
+    def export(self, now: float) -> list[dict[str, Any]]:
+        """For each provider how many requests of how many callers wait, and its accounts that are left alone.
+
+        ``now`` is of the clock of the desks; ``seconds`` is how much longer.
+        """
+        return [
+            {
+                "provider": name,
+                "waiting": len(desk.line),
+                "callers": desk.line.callers(),
+                "accounts": [
+                    {"account": account, "reason": why, "seconds": until - now}
+                    for account, (until, why) in sorted(desk.shut.items())
+                    if until > now
+                ],
+            }
+            for name, desk in sorted(self._desks.items())
+        ]
+
+    def retain(self, providers: Collection[str]) -> None:
+        """Forget the providers that are not among these, once nobody waits for them."""
+        for name in [name for name in self._desks.keys() - set(providers) if not len(self._desks[name].line)]:
+            del self._desks[name]

@@ -49,7 +49,11 @@ class Gates:
 
         Of several reasons it is the one that lasts longest; it is free only if all are.
         """
-        if not self._shut:  # nearly always
+        shut = self._shut
+        if not shut:  # nearly always
+            return None
+        target = step.target
+        if step.circuit not in shut and target.id not in shut and target.provider.name not in shut:
             return None
         found: Closure | None = None
         free = True

@@ -11,7 +11,7 @@ from engine.graph import Graph, TargetStep
 
 from .buckets import Buckets
 from .conversations import Conversations
-from .desk import Desk
+from .desk import Desks
 from .gates import Gates
 from .headroom import Headroom
 from .health import Health
@@ -38,7 +38,6 @@ class State:
 
     __slots__ = (
         "_budgets",
-        "_desks",
         "_graphs",
         "_health",
         "_hedges",
@@ -47,6 +46,7 @@ class State:
         "buckets",
         "closed",
         "conversations",
+        "desks",
         "gates",
         "headroom",
         "latency",
@@ -59,7 +59,7 @@ class State:
 
     def __init__(self) -> None:
         self.buckets = Buckets()
-        self._desks: dict[str, Desk] = {}
+        self.desks = Desks()
         self.conversations = Conversations()
         self.headroom = Headroom()
         self.latency = Latency()
@@ -154,17 +154,6 @@ class State:
             found = self._health[provider] = Health()
         return found
 
-    def desk(self, provider: str) -> Desk:
-        """Who waits for this provider's accounts, made when somebody first asks."""
-        found = self._desks.get(provider)
-        if found is None:
-            found = self._desks[provider] = Desk()
-        return found
-
-    def waiting(self) -> Mapping[str, int]:
-        """Requests that wait for the limits of a provider, by its name."""
-        return {name: len(desk.line) for name, desk in self._desks.items() if len(desk.line)}
-
     def retry_budget(self, route: str) -> RetryBudget:
         """The retry budget of this route, made at its first request."""
         budget = self._budgets.get(route)
@@ -207,22 +196,22 @@ class State:
         graphs = self._graphs
         self.gates.retain(graphs)
         self.latency.retain({target for graph in graphs for target in graph.targets})
-        idle = [name for name, desk in self._desks.items() if not len(desk.line)]
-        for names, known in ((idle, self._desks), (list(self._health), self._health)):
-            for name in names:
-                if not any(name in graph.providers for graph in graphs):
-                    del known[name]
+        for name in list(self._health):
+            if not any(name in graph.providers for graph in graphs):
+                del self._health[name]
+        self.desks.retain({name for graph in graphs for name in graph.providers})
 
     def snapshot(self) -> Mapping[str, int]:
         """Attempts under way by target id, at this moment."""
         return dict(self._in_flight)
 
     def export(self, now: float) -> dict[str, Any]:
-        """Breakers, holds and refused credentials with their reasons, how long targets take, and what is left of the
-        limits that replies told of, as plain JSON values; moments are Unix seconds.
+        """Breakers, holds and refused credentials with their reasons, tallies of mirrors, how long targets take, and
+        what is left of the limits that replies told of, as plain JSON values; moments are Unix seconds.
         """
         return {
             **self.gates.export(now),
+            "mirrors": self.mirrors.export(),
             "latency": self.latency.export(now),
             "headroom": self.headroom.export(now),
             "store": self.store.export(),

@@ -48,7 +48,7 @@ WHEN: Mapping[OutcomeClass, str] = {
     _C.CANCELLED: "the client left; the status is for the log",
     _C.UNROUTABLE: "no route, or no step of it, is for this request",
     _C.OVER_BUDGET: "no budget is acted on in this version",
-    _C.OVER_LIMIT: "no limit is acted on in this version",
+    _C.OVER_LIMIT: "a client limit is used up, or smaller than what the request asks for",
     _C.REJECTED: "a `reject` step (its own status), or a key that may not use the route",
 }
 _RETRY_NOTE = {_C.RATE_LIMITED: "as a last resort"}
@@ -62,10 +62,14 @@ SKIPS: Mapping[str, tuple[str, str]] = {
     "credential": ("its provider's secret is not set, or its provider refuses it", "502 `unauthorized`"),
     "breaker": ("it failed too often of late", "503 `overloaded`, with Retry-After"),
     "held": ("it asked to be left alone for a while", "429 `rate_limited`, with Retry-After"),
-    "limit": ("what may be sent to it is used up for now", "429 `rate_limited`, with Retry-After"),
+    "limit": (
+        "what may be sent to it, or asked by this caller, is used up for now",
+        "429 `rate_limited` or `over_limit`, with Retry-After",
+    ),
     "no_fallback": ("the client sent `x-interlock-no-fallback`", ""),
     "not_assigned": ("it stands in another variant of a split", ""),
     "not_selected": ("it stands in another case of a switch", "404 `model_not_found`"),
+    "not_mirrored": ("it gets copies of requests, and none of this one", ""),
     "rejected": ("it stands behind a `reject` step, or the key may not use the route", "the step's status, or 403"),
 }
 
@@ -99,8 +103,10 @@ def outcomes() -> str:
         onward = _FAIL_OVER_NOTE.get(outcome, "yes" if rule.fail_over else "")
         words = "yes" if rule.shows_message else ""
         final = "yes" if rule.terminal else ""
-        rows.append((f"`{outcome}`", WHEN[outcome], str(rule.status), kind, retry, onward, words, final))
-    head = ("class", "when", "status", "`type` / `code`", "retry the target", "fail over", "message shown", "final")
+        breaker = rule.breaker.value
+        rows.append((f"`{outcome}`", WHEN[outcome], str(rule.status), kind, retry, onward, breaker, words, final))
+    head = ("class", "when", "status", "`type` / `code`", "retry the target", "fail over")
+    head += ("breaker", "message shown", "final")
     return table(head, rows)
 
 

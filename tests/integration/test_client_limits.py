@@ -79,8 +79,7 @@ def test_a_wait_as_long_as_was_told_is_enough(tmp_path: Path) -> None:
         refused = await gateway.ask()
         assert (refused.status, refused.headers["retry-after"]) == (429, "1")
         text = refused.headers["x-ratelimit-reset-requests"]
-        assert text.endswith("ms")
-        await asyncio.sleep(int(text.removesuffix("ms")) / 1000)
+        await asyncio.sleep(float(text[:-2]) / 1000 if text.endswith("ms") else float(text[:-1]))
         assert (await gateway.ask()).status == 200
 
     play(tmp_path, scenario, scripts={"one": OK}, more=[limit({"requests": 1, "per": "1s"})])

@@ -51,7 +51,7 @@ def test_three_times_what_one_may_take_is_served_by_two_and_neither_is_asked_for
         for account in ("one", "two"):
             assert busiest(calls(upstream, account), 1.0) <= 10
         assert {reply.headers["x-interlock-attempts"] for reply in got} == {"1"}
-        assert gateway.engine.state.waiting() == {}
+        assert gateway.engine.state.desks.waiting() == {}
 
     rate = provider({"requests": 10, "per": "1s"})
     scripts = {"one": OK, "two": OK}
@@ -100,9 +100,9 @@ def test_turns_in_the_line_are_fair_between_callers(tmp_path: Path) -> None:
             order.append(who)
 
         greedy = [asyncio.create_task(ask("greedy")) for _ in range(12)]
-        await until(lambda: gateway.engine.state.waiting() == {"one": 12})
+        await until(lambda: gateway.engine.state.desks.waiting() == {"one": 12})
         modest = [asyncio.create_task(ask("modest")) for _ in range(3)]
-        await until(lambda: gateway.engine.state.waiting() == {"one": 15})
+        await until(lambda: gateway.engine.state.desks.waiting() == {"one": 15})
         await asyncio.gather(*greedy, *modest)
         first[1].close()
         assert Counter(order[:7])["modest"] == 3
@@ -118,16 +118,16 @@ def test_who_leaves_the_line_frees_a_place_at_once_and_nothing_is_lost(tmp_path:
         _, busy = await gateway.send()
         await until(lambda: upstream.seen)
         waiting = [await gateway.send() for _ in range(3)]
-        await until(lambda: gateway.engine.state.waiting() == {"one": 3})
+        await until(lambda: gateway.engine.state.desks.waiting() == {"one": 3})
         for _, writer in waiting[:2]:
             writer.close()
-        await until(lambda: gateway.engine.state.waiting() == {"one": 1})
+        await until(lambda: gateway.engine.state.desks.waiting() == {"one": 1})
         upstream.scripts["one"] = OK
         busy.close()
         await until(lambda: len(upstream.seen) == 2)
         await until(lambda: any(outcome.status == 200 for outcome in gateway.outcomes))
         waiting[2][1].close()
-        assert gateway.engine.state.waiting() == {}
+        assert gateway.engine.state.desks.waiting() == {}
 
     play(tmp_path, scenario, scripts={"one": (Do.STALL,)}, providers={"one": provider({"concurrency": 1})})
 

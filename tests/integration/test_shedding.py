@@ -46,9 +46,9 @@ def test_one_too_many_is_refused_in_the_protocol_of_its_client_and_management_is
     play(tmp_path, scenario, scripts={"one": (Do.STALL,)}, more=[settings(in_flight=1)])
 
 
-def tail(seconds: list[float]) -> float:
-    """The time that 95 of 100 stay within."""
-    return sorted(seconds)[int(len(seconds) * 0.95)]
+def within(share: float, seconds: list[float]) -> float:
+    """The time that such a share of them stays within."""
+    return sorted(seconds)[int(len(seconds) * share)]
 
 
 def test_what_is_taken_on_stays_quick_at_eight_times_the_capacity(tmp_path: Path) -> None:
@@ -91,7 +91,9 @@ def test_what_is_taken_on_stays_quick_at_eight_times_the_capacity(tmp_path: Path
         crowded, shed = await load(gateway, 64)
         assert shed > 100
         assert len(crowded) > len(alone) / 2
-        assert tail(crowded) < 2.5 * tail(alone)
+        assert within(0.5, crowded) < 2 * within(0.5, alone)
+        # Were all let in, each would take eight times 20 ms.
+        assert within(0.95, crowded) < 0.16
 
     play(tmp_path, scenario, scripts={"one": work}, more=[settings(in_flight=8)])
 

@@ -100,4 +100,4 @@ def test_runtime_dependencies_are_the_lean_ones(metadata: Message) -> None:
     names = {line.split(";")[0].split(">")[0].split("[")[0].strip() for line in required}
     assert {"uvicorn", "uvloop", "httptools", "msgspec"} <= names
     assert not [line for line in required if line.startswith("uvicorn[")]
-    assert not {"openai", "fastapi", "psycopg", "redis", "botocore", "genai-prices"} & names
+    assert not {"openai", "fastapi", "redis", "botocore", "genai-prices"} & names
