@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.diagnostics import Diagnostic
     from engine.errors import ConfigError, EngineError, PrepareError, RequestError, StreamError
-    from engine.exchange import Attempt, Outcome, OutcomeClass, Usage
+    from engine.exchange import Attempt, Mirrored, Outcome, OutcomeClass, Usage
     from engine.library import Engine
     from engine.planner import Plan
     from engine.runtime import ChatStream, Reply, SyncEngine
@@ -28,6 +28,7 @@ __all__ = [
     "Diagnostic",
     "Engine",
     "EngineError",
+    "Mirrored",
     "Outcome",
     "OutcomeClass",
     "Plan",
@@ -42,7 +43,7 @@ __all__ = [
 _HOMES = {
     "engine.diagnostics": ("Diagnostic",),
     "engine.errors": ("ConfigError", "EngineError", "PrepareError", "RequestError", "StreamError"),
-    "engine.exchange": ("Attempt", "Outcome", "OutcomeClass", "Usage"),
+    "engine.exchange": ("Attempt", "Mirrored", "Outcome", "OutcomeClass", "Usage"),
     "engine.library": ("Engine",),
     "engine.planner": ("Plan",),
     "engine.runtime": ("ChatStream", "Reply", "SyncEngine"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.chaos import answers as say
 from benchmarks.chaos.goals import (
+    brown_out,
     client_gone,
     dead,
     hedged,
@@ -18,7 +19,6 @@ from benchmarks.chaos.goals import (
     quiet_callers,
     rate_limited,
     slow_one,
-    tested,
 )
 from benchmarks.chaos.load import Load
 from benchmarks.chaos.scenario import Document, Scenario, route
@@ -260,9 +260,15 @@ HEDGE = Scenario(
 )
 
 
+def _brown_span(seconds: float) -> tuple[float, float]:
+    """When the brown-out begins and how long it takes: afterwards there is time to come back."""
+    return seconds * 0.1, seconds * (0.35 if seconds > 20 else 0.7)
+
+
 def _brown(seconds: float) -> list[tuple[float, str, Behaviour]]:
     """Errors and latency rise to 90 % and twentyfold and fall again, over the middle of the scenario."""
-    steps, begin, length = 12, seconds * 0.15, seconds * 0.6
+    steps = 12
+    begin, length = _brown_span(seconds)
     script = []
     for number in range(steps + 1):
         depth = 1 - abs(2 * number / steps - 1)
@@ -274,13 +280,13 @@ def _brown(seconds: float) -> list[tuple[float, str, Behaviour]]:
 BROWN_OUT = Scenario(
     name="brown-out",
     says="the primary's errors rise to 90 % and its latency twentyfold, and fall again; the spare is healthy",
-    seconds=18,
+    seconds=34,
     short=8,
     targets={"a": GOOD, "b": GOOD},
     routes=fallback_route,
     loads=(Load("plain", rate=40), Load("streamed", rate=30, stream=True)),
     timeline=_brown,
-    goals=tested,
+    goals=lambda result: brown_out(result, sum(_brown_span(result.seconds))),
     variants=("all", "no breaker", "no retry"),
     plotted=True,
 )

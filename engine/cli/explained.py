@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from engine.exchange import ATTEMPT_CLASSES, RULES, OutcomeClass
-from engine.graph import Reject, Split, Step, attributes, describe, evaluate, matches
+from engine.graph import Reject, Split, Step, TargetStep, attributes, describe, evaluate, matches
 from engine.graph.words import percent, request_policy
 from engine.planner import children, order_dict
+from engine.units import format_duration
 
 from .terminal import paint, plural
 
@@ -109,6 +110,10 @@ def _facts(route: Route, request: Request) -> str:
 def _candidate_lines(plan: Plan, position: int, candidate: Candidate) -> list[str]:
     step = candidate.step
     number = f"{position + 1}."
+    if candidate.closure is not None and isinstance(step, TargetStep):
+        resort = position == plan.start
+        why = "nobody else is left" if resort else "only if nobody else is left"
+        return [f"  {number:3} {step.target.id}  ({why}; {candidate.closure.reason}: {candidate.closure.detail})"]
     if isinstance(step, Reject):
         return [f"  {number:3} reject with {step.status}: {step.message}  ({step.path})"]
     # A route that is one target has no tree worth a path.
@@ -124,6 +129,12 @@ def _candidate_lines(plan: Plan, position: int, candidate: Candidate) -> list[st
     for goal, classes in sorted(by_goal.items()):
         where = " (reject)" if isinstance(plan.candidates[goal].step, Reject) else ""
         lines.append(f"        then {goal + 1}{where} after {_class_words(classes, moves=True)}")
+    hedge = candidate.hedge
+    if hedge is not None:
+        extra = percent(Decimal(repr(hedge.extra)), Decimal(1))
+        after = f"when nothing has come after {format_duration(hedge.delay)} (at most {extra} extra)"
+        lines.append(f"        beside it {hedge.to + 1} {after}")
+    lines += [f"        if it serves, a copy to {to.target.id}" for to in candidate.mirrors]
     left = [c for c in _FAILURES if not any(c in classes for classes in by_goal.values())]
     if left:
         lines.append(f"        ends after {_class_words(left)}")

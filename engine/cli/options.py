@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -109,3 +110,19 @@ def _root_of(file: Path) -> Path:
         if parent.name in _CONFIG_PARTS:
             return parent.parent
     return file.parent
+
+
+def address(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The address of a server."""
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an unclosed bracket, a port out of range
+        good = False
+    if not good:
+        raise click.BadParameter(
+            f'"{value}" is not a server\'s address; write for example http://127.0.0.1:8080', ctx, parameter
+        )
+    return value

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import format_option, overlay_option
-from .terminal import Problem, emit, nearest, table, wants_color
+from .health import health_page, health_table
+from .options import address, format_option, overlay_option
+from .terminal import Problem, emit, nearest, table, wants_color, width_of
 
 if TYPE_CHECKING:
     from engine.graph import Provider
@@ -26,6 +29,19 @@ config_option = click.option(
 )
 
 
+url_option = click.option(
+    "--url", callback=address, metavar="URL", help="Ask the server at this address instead of reading the files."
+)
+
+#: Short words for what a provider can do, so that the list fits a terminal.
+_ABLE = {
+    "text_generation": "text",
+    "function_calling": "tools",
+    "streaming": "stream",
+    "json_schema": "json",
+}
+
+
 @click.group()
 def providers() -> None:
     """Which providers there are, whether they work, and what they offer. `list` and `show` send nothing."""
@@ -34,16 +50,23 @@ def providers() -> None:
 @providers.command("list")
 @config_option
 @overlay_option
+@url_option
 @click.option("--all", "everything", is_flag=True, help="Those of the shipped catalogue too.")
 @format_option("human", "json")
-def list_(config: Path, overlays: tuple[Path, ...], everything: bool, format_: str) -> int:
+def list_(config: Path, overlays: tuple[Path, ...], url: str | None, everything: bool, format_: str) -> int:
     """List the providers with their category, what they can do, and whether they are ready.
 
-    Ready is a provider whose secret is set or whose program is installed; nobody has asked it yet.
+    Ready is a provider whose secret is set or whose program is installed; nobody has asked it yet. With --url the list
+    is a running server's, and says how they do: when they served last, what failed, until when they are left alone.
     """
-    rows = [row for row in _ask(config, overlays, "providers")["providers"] if everything or row["declared"]]
+    rows = _rows(config, overlays, url)
+    rows = [row for row in rows if everything or row["declared"]]
     if format_ == "json":
         emit(json.dumps(rows, indent=2, ensure_ascii=False))
+        return 0
+    width, color = width_of(sys.stdout), wants_color(sys.stdout)
+    if url is not None:
+        emit(health_table(rows, time.time(), width, color))
         return 0
     cells = [
         (
@@ -52,11 +75,11 @@ def list_(config: Path, overlays: tuple[Path, ...], everything: bool, format_: s
             row["dialect"],
             str(len(row["models"])),
             "yes" if row["configured"] else "no" if row["declared"] else "-",
-            ", ".join(name.replace("_", " ") for name, able in row["capabilities"].items() if able),
+            ", ".join(_ABLE.get(name, name) for name, able in row["capabilities"].items() if able),
         )
         for row in rows
     ]
-    emit(table(("provider", "category", "dialect", "models", "ready", "can do"), cells, wants_color(sys.stdout)))
+    emit(table(("provider", "category", "dialect", "models", "ready", "can do"), cells, color, width))
     return 0
 
 
@@ -64,16 +87,23 @@ def list_(config: Path, overlays: tuple[Path, ...], everything: bool, format_: s
 @click.argument("provider")
 @config_option
 @overlay_option
+@url_option
 @format_option("human", "json")
-def show(provider: str, config: Path, overlays: tuple[Path, ...], format_: str) -> int:
-    """Show one provider: address, sign-in, and each declared model with what it can do."""
+def show(provider: str, config: Path, overlays: tuple[Path, ...], url: str | None, format_: str) -> int:
+    """Show one provider: address, sign-in, and each declared model with what it can do.
+
+    With --url: how it does at a running server, and why, with its latest checks.
+    """
     from engine.runtime.catalogue import catalogue_graph
 
     from .findings import compile_graph
 
-    row = _one(_ask(config, overlays, "providers")["providers"], provider)
+    row = _one(_rows(config, overlays, url), provider)
     if format_ == "json":
         emit(json.dumps(row, indent=2, ensure_ascii=False))
+        return 0
+    if url is not None:
+        emit(health_page(row, time.time(), width_of(sys.stdout), wants_color(sys.stdout)))
         return 0
     graph = compile_graph(config, overlays) if row["declared"] else catalogue_graph()
     it = graph.providers[provider]
@@ -89,7 +119,8 @@ def show(provider: str, config: Path, overlays: tuple[Path, ...], format_: str) 
         (t.name, t.model, _number(t.context_window), _number(t.max_output), ", ".join(sorted(t.supports)))
         for t in targets
     ]
-    shown = table(("model", "upstream's name", "context", "output", "can do"), cells, wants_color(sys.stdout))
+    head = ("model", "upstream's name", "context", "output", "can do")
+    shown = table(head, cells, wants_color(sys.stdout), width_of(sys.stdout))
     emit("\n".join([*lines, *(["", shown] if cells else [])]))
     return 0
 
@@ -165,6 +196,19 @@ def models(provider: str, config: Path, overlays: tuple[Path, ...], format_: str
     return 0
 
 
+def _rows(config: Path, overlays: tuple[Path, ...], url: str | None) -> list[dict[str, Any]]:
+    """The providers of these files, or of the server at ``url``. Raises :class:`Problem`."""
+    if url is None:
+        rows: list[dict[str, Any]] = _ask(config, overlays, "providers")["providers"]
+        return rows
+    from engine.executor.transport_status import StatusError, fetch_providers
+
+    try:
+        return fetch_providers(url, key=os.environ.get("INTERLOCK_KEY"))
+    except StatusError as error:
+        raise Problem(error.message, error.hint, code=1) from error
+
+
 def _one(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
     found = next((row for row in rows if row["id"] == name), None)
     if found is None:
@@ -197,7 +241,7 @@ async def _answer(
         "test": endpoints.test,
         "models": endpoints.models_of,
     }
-    async with Engine.open(config, overlays=overlays, watch=False) as engine:
+    async with Engine.open(config, overlays=overlays, watch=False, probes=False) as engine:
         asked = Asked(engine, engine.graph, None, b"", {}, json.dumps(body or {}).encode(), provider)
         try:
             _, _, answer = await functions[what](asked)

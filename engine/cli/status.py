@@ -9,11 +9,10 @@ import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
-from .options import duration, format_option
+from .options import address, duration, format_option
 from .terminal import Problem, emit, paint, report_problem, wants_color
 
 if TYPE_CHECKING:
@@ -32,25 +31,12 @@ def _fingerprint(ctx: click.Context, parameter: click.Parameter, value: str | No
     return value
 
 
-def _address(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # an unclosed bracket, a port out of range
-        good = False
-    if not good:
-        raise click.BadParameter(
-            f'"{value}" is not a server\'s address; write for example http://127.0.0.1:8080', ctx, parameter
-        )
-    return value
-
-
 @click.command()
 @click.option(
     "--url",
     default="http://127.0.0.1:8080",
     show_default=True,
-    callback=_address,
+    callback=address,
     metavar="URL",
     help="The server's address.",
 )
@@ -135,6 +121,7 @@ def _describe(body: Mapping[str, Any], color: bool) -> str:
     lines = [
         f"running    {paint(str(running.get('fingerprint')), 'bold', color)}, loaded {running.get('loaded_at')}{commit}"
     ]
+    lines += _closed(body.get("state"))
     lines += _shared(body, color)
     findings = [_diagnostic(entry) for entry in body.get("diagnostics") or () if isinstance(entry, dict)]
     if candidate:
@@ -162,6 +149,20 @@ def _shared(body: Mapping[str, Any], color: bool) -> list[str]:
         lines.append(f"processes  {len(processes) - len(others)} of {len(processes)} run this graph")
     lines += [f"           {p.get('host')}, pid {p.get('pid')} runs {p.get('fingerprint')}" for p in others]
     return lines
+
+
+def _closed(state: object) -> list[str]:
+    """A line for every target and provider that is left alone for now, with the reason and the time left."""
+    rows = []
+    for kind in ("circuits", "holds", "credentials"):
+        for row in state.get(kind) or () if isinstance(state, dict) else ():
+            if not isinstance(row, dict) or row.get("state") == "closed":
+                continue
+            left = float(row.get("until") or 0.0) - time.time()
+            when = f"for another {left:.0f} s" if left > 0 else "being probed"
+            name = row.get("target") or f"provider {row.get('provider')}"
+            rows.append(f"passed over {name}: {row.get('reason')} ({when})")
+    return rows
 
 
 def _diagnostic(entry: Mapping[str, Any]) -> Diagnostic:

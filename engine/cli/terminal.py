@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -69,9 +71,30 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], color: bool = False) -> str:
-    """Columns as wide as they must be, two spaces apart; the last one is never padded."""
+def width_of(stream: TextIO) -> int:
+    """Columns of the terminal that ``stream`` is; 100 where it is none."""
+    return shutil.get_terminal_size((100, 24)).columns if stream.isatty() else 100
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], color: bool = False, width: int | None = None) -> str:
+    """Columns as wide as they must be, two spaces apart; the last one is never padded.
+
+    With ``width`` its texts are broken over further lines where a line would be longer than that.
+    """
     lines = [list(head), *(list(row) for row in rows)]
+    if width is not None:
+        room = width - sum(2 + max(len(line[i]) for line in lines) for i in range(len(head) - 1))
+        lines = [part for line in lines for part in _broken(line, max(room, _NARROWEST))]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([paint(texts[0], "bold", color), *texts[1:]])
+
+
+#: Columns that a text gets which is broken over lines, however little room there is.
+_NARROWEST = 20
+
+
+def _broken(line: list[str], room: int) -> list[list[str]]:
+    """The line, with its last cell broken into lines of ``room`` columns; further lines have nothing else in them."""
+    parts = [part for text in line[-1].split("\n") for part in textwrap.wrap(text, room)] or [""]
+    return [[*line[:-1], parts[0]], *([*[""] * (len(line) - 1), part] for part in parts[1:])]

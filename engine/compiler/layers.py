@@ -158,6 +158,7 @@ class PolicyBook:
         retry = Retry(
             max_attempts=value("retry.max_attempts", max(base.max_attempts, longest)),
             budget=value("retry.budget", base.budget),
+            go_back="retry.per_target" not in fields,
             **{name: value(path, getattr(base, name)) for path, name in RETRY_FIELDS.items()},
         )
         timeouts = Timeouts(

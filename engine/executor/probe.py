@@ -1,10 +1,10 @@
-"""Asking a provider whether it works: the smallest real request, and its own list of models."""
+"""Asking a provider whether it works: the smallest real request, or its own list of models."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from msgspec import Raw, Struct, json
@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, json
 from engine.dialects import dialects
 from engine.dialects.discovery import Discovery, FoundModel
 from engine.exchange import Call, OutcomeClass, UncarriedError, Verdict
-from engine.graph import Provider, Target, TargetStep
+from engine.graph import Probe, Provider, Target, TargetStep
 
 from .attempt import NO_CREDENTIAL, outgoing_headers, unreachable, without
 from .clients import ProviderClient, shape_of
@@ -32,13 +32,18 @@ _BODIES: dict[Mode, tuple[str, dict[str, Any]]] = {
 
 
 class Probed(Struct, frozen=True):
-    """How a probe ended: ``latency`` is seconds, ``detail`` and ``remedy`` are for the operator, empty if it served."""
+    """How a probe ended: ``latency`` is seconds, ``detail`` and ``remedy`` are for the operator, empty if it served.
 
-    target: str
+    ``target`` is ``None`` where the list of models was asked for. ``answered`` says whether there was a reply.
+    """
+
+    target: str | None
     outcome_class: OutcomeClass
     latency: float
     detail: str = ""
     remedy: str = ""
+    retry_after: float | None = None
+    answered: bool = False
 
     @property
     def served(self) -> bool:
@@ -46,22 +51,62 @@ class Probed(Struct, frozen=True):
         return self.outcome_class is OutcomeClass.SERVED
 
 
-async def probe(client: ProviderClient, target: Target, mode: Mode) -> Probed:
-    """Send the smallest request of this kind to the target. Never raises for what comes back."""
+async def probe(client: ProviderClient, target: Target, mode: Mode, patience: float = PATIENCE) -> Probed:
+    """Send the smallest request of this kind to the target. Never raises for what comes back.
+
+    ``patience`` is how many seconds an answer may take.
+    """
     kind, body = _BODIES[mode]
-    began = time.monotonic()
+    began, answered = time.monotonic(), False
     try:
-        async with asyncio.timeout(PATIENCE):
-            verdict = await _probe(client, target, kind, body)
+        async with asyncio.timeout(patience):
+            verdict, answered = await _probe(client, target, kind, body)
     except TimeoutError:
-        verdict = Verdict(OutcomeClass.TIMEOUT, detail=f"no answer within {PATIENCE:g} s")
+        verdict = Verdict(OutcomeClass.TIMEOUT, detail=f"no answer within {patience:g} s")
     except (TransportError, UncarriedError) as problem:
         verdict = _unsent(problem)
     latency = time.monotonic() - began
     if verdict.outcome_class is OutcomeClass.SERVED:
-        return Probed(target.id, verdict.outcome_class, latency)
+        return Probed(target.id, verdict.outcome_class, latency, answered=answered)
     verdict = without(verdict, client.credential.headers(None, time.monotonic()) or ())
-    return Probed(target.id, verdict.outcome_class, latency, verdict.detail, remedy(client, target, verdict))
+    told = (verdict.detail, remedy(client, target, verdict), verdict.retry_after, answered)
+    return Probed(target.id, verdict.outcome_class, latency, *told)
+
+
+async def check(client: ProviderClient, asked: Probe, targets: Iterable[Target]) -> Probed:
+    """Ask as a provider's document says; ``targets`` are the provider's. Never raises for what comes back."""
+    named = wanted(asked, targets)
+    if asked.kind != "models":
+        if named is None:
+            return Probed(None, OutcomeClass.INVALID_REQUEST, 0.0, f"no {asked.kind} model is declared")
+        return await probe(client, named, "embedding" if asked.kind == "embeddings" else "text", asked.timeout)
+    began = time.monotonic()
+    found = await discover(client, asked.timeout)
+    latency = time.monotonic() - began
+    if isinstance(found, Verdict):
+        return Probed(None, found.outcome_class, latency, found.detail, remedy(client, None, found), found.retry_after)
+    if named is not None and named.model not in {model.id for model in found}:
+        gone = Verdict(OutcomeClass.MODEL_GONE, detail=f"{named.model!r} is not among the {len(found)} models it lists")
+        return Probed(None, gone.outcome_class, latency, gone.detail, remedy(client, named, gone))
+    return Probed(None, OutcomeClass.SERVED, latency)
+
+
+def wanted(asked: Probe, targets: Iterable[Target]) -> Target | None:
+    """The target that is asked; with ``models`` the one that has to be on the list, if any."""
+    if asked.model is not None or asked.kind == "models":
+        return next((target for target in targets if target.name == asked.model), None)
+    return cheapest(targets, asked.kind)
+
+
+def cheapest(targets: Iterable[Target], kind: str) -> Target | None:
+    """The target that costs the least of those that support ``kind``, a price not known being the highest."""
+    fit = [target for target in targets if kind in target.supports]
+    return min(fit, key=lambda target: (*_price(target), target.id), default=None)
+
+
+def _price(target: Target) -> tuple[bool, float]:
+    output = None if target.price is None else target.price.output
+    return output is None, float(output or 0)
 
 
 def _unsent(problem: TransportError | UncarriedError) -> Verdict:
@@ -70,10 +115,11 @@ def _unsent(problem: TransportError | UncarriedError) -> Verdict:
     return Verdict(OutcomeClass.INVALID_REQUEST, detail=problem.message)
 
 
-async def _probe(client: ProviderClient, target: Target, kind: str, body: dict[str, Any]) -> Verdict:
+async def _probe(client: ProviderClient, target: Target, kind: str, body: dict[str, Any]) -> tuple[Verdict, bool]:
     way = client.way(_FRONT, kind)
     if way is None:
-        return Verdict(OutcomeClass.INVALID_REQUEST, detail=f"the dialect {client.provider.dialect} has no {kind}")
+        said = f"the dialect {client.provider.dialect} has no {kind}"
+        return Verdict(OutcomeClass.INVALID_REQUEST, detail=said), False
     path = "/chat/completions" if kind == "chat" else "/embeddings"
     fields = {name: Raw(json.encode(value)) for name, value in {"model": target.name, **body}.items()}
     call = Call(request_id(), kind, path, target.name, kind, _FRONT, body=fields)
@@ -81,11 +127,11 @@ async def _probe(client: ProviderClient, target: Target, kind: str, body: dict[s
     url = way.base + request.path
     headers = await _headers(client, request.method, url, request.headers, request.body)
     if headers is None:
-        return NO_CREDENTIAL
+        return NO_CREDENTIAL, False
     answer = await client.transport(5.0).send(request.method, url, headers, request.body)
     if 200 <= answer.status < 300:
-        return way.link.decode(call, answer.header, answer.body)[0]
-    return client.dialect.classify(answer.status, answer.header, answer.body, time.time())
+        return way.link.decode(call, answer.header, answer.body)[0], True
+    return client.dialect.classify(answer.status, answer.header, answer.body, time.time()), True
 
 
 async def _headers(
@@ -102,21 +148,21 @@ def _discovery(client: ProviderClient) -> Discovery | None:
     return None if client.provider.transport in ("process", "queue") else dialects()[client.provider.dialect].discovery
 
 
-async def discover(client: ProviderClient) -> list[FoundModel] | Verdict:
-    """The models that the provider says it offers, or the verdict on why it does not say."""
+async def discover(client: ProviderClient, patience: float = PATIENCE) -> list[FoundModel] | Verdict:
+    """The models that the provider says it offers, or the verdict on why it does not say in ``patience`` seconds."""
     discovery = _discovery(client)
     if discovery is None:
         who = "a person" if client.provider.transport == "queue" else client.provider.dialect
         return Verdict(OutcomeClass.INVALID_REQUEST, detail=f"{who} has no list of models")
     url = client.base_of(client.provider.dialect) + discovery.path
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             headers = await _headers(client, "GET", url, client.dialect.headers, b"")
             if headers is None:
                 return NO_CREDENTIAL
             answer = await client.transport(5.0).send("GET", url, headers, b"")
     except TimeoutError:
-        return Verdict(OutcomeClass.TIMEOUT, detail=f"no answer within {PATIENCE:g} s")
+        return Verdict(OutcomeClass.TIMEOUT, detail=f"no answer within {patience:g} s")
     except TransportError as problem:
         return unreachable(problem)
     if not 200 <= answer.status < 300:

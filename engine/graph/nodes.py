@@ -155,8 +155,10 @@ class Retry:
     """Retries of the same target, and the hard cap on attempts of a whole request."""
 
     max_attempts: int = 5
-    per_target: int = 3
-    """Attempts (first try included) of one target in a row."""
+    per_target: int = 2
+    """Attempts (first try included) of one target."""
+    go_back: bool = True
+    """Whether a target may be tried beyond ``per_target``, one more time after all others have failed too."""
     initial: float = 0.2
     max: float = 5.0
     budget: float = 0.2

@@ -94,4 +94,6 @@ class Settings:
     ledger_url: str | SecretRef | None = None
     """The ledger's database, or the secret that is its address; ``None``: whoever opens the engine decides."""
     ledger_keep: float = 30 * 86400.0
+    """Seconds for which checks of providers are kept."""
+    ledger_enabled: bool = True
     readiness: Readiness = Readiness()

@@ -27,7 +27,7 @@ FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 #: Seconds between removals of what is too old.
 PRUNE_EVERY = 3600.0
 #: Seconds between log lines about one and the same trouble.
-_SAID_EVERY = 60.0
+_SAID_EVERY = 300.0
 
 
 class RefusedError(Exception):
@@ -216,7 +216,8 @@ class Writer:
         try:
             action()
         except Exception as problem:  # boundary: what databases and their drivers raise must not end the record
-            self._failed(_said(problem))
+            level, waiting = self._failed(why := _said(problem))
+            _log.log(level, "the ledger cannot be written; requests go on, %d rows wait: %s", waiting, why)
             return False
         if self._counts.trouble:
             _log.warning("the ledger is written again; %d rows were dropped since the start", self._counts.dropped)
@@ -224,16 +225,17 @@ class Writer:
         self._retry = 0.0
         return True
 
-    def _failed(self, why: str) -> None:
-        with self._lock:
-            self._counts.failures += 1
-            waiting = len(self._rows)
+    def _failed(self, why: str) -> tuple[int, int]:
+        """Wait longer until the next try. How loudly this is to be said, and how many rows wait."""
         self._retry = min(2 * self._retry or self._first_retry, LONGEST_RETRY)
         now = time.monotonic()
-        if not self._counts.trouble or now >= self._said_at + _SAID_EVERY:
+        said = bool(self._counts.trouble) and now < self._said_at + _SAID_EVERY
+        if not said:
             self._said_at = now
-            _log.error("the ledger cannot be written; requests go on, %d rows wait: %s", waiting, why)
-        self._counts.trouble = why
+        with self._lock:
+            self._counts.failures += 1
+            self._counts.trouble = why
+            return logging.DEBUG if said else logging.ERROR, len(self._rows)
 
 
 def _said(problem: BaseException) -> str:

@@ -22,7 +22,7 @@ def advance(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
     anything is retried. The deadline is the answer only where the request could otherwise have gone on; a ``reject``
     step is no attempt, so that it is reached also when all attempts are used up. Who is closed by ``facts`` is passed
     over, and gone back to where nobody else is left. When all have been tried, those that failed in passing get what
-    is left of their tries.
+    is left of their tries, or one more where no policy bounds these.
     """
     step = plan.candidates[position].step
     if outcome is OutcomeClass.SERVED or plan.route is None or not isinstance(step, TargetStep):
@@ -159,7 +159,9 @@ def _left(plan: Plan, at: int, outcome: OutcomeClass, facts: Facts, now: float) 
         left = (*left, (at, facts.tries))  # not at once, but after others have failed it is as good as they are
     for position, tries in left:
         step = plan.candidates[position].step
-        if isinstance(step, TargetStep) and tries < step.retry.per_target and not _too_small(step, facts.larger_than):
+        if not isinstance(step, TargetStep) or _too_small(step, facts.larger_than):
+            continue
+        if tries < step.retry.per_target or (step.retry.go_back and position != at):
             closure = facts.closed(step, now)
             if closure is None or closure.free:
                 return Go(position, again=position == at)

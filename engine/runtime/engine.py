@@ -7,42 +7,36 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self
-
-import msgspec
-from msgspec import to_builtins
 
 from engine.diagnostics import Diagnostic, to_dict
 from engine.exchange import Call
 from engine.executor.attributes import request_of
 from engine.executor.clients import Clients, LiveView, ProviderClient, TransportFactory, make_client
 from engine.executor.executor import Executor
-from engine.executor.intake import BadRequestError, make_call, request_id
 from engine.executor.reply import Reply as WireReply
 from engine.executor.reply import StreamReply
 from engine.graph import Graph, Key, Provider
 from engine.planner import Plan, plan
 from engine.state import State
 
-from . import findings
+from .calls import make, surface_of
+from .checks import Checks
 from .last_good import LastGood
 from .live import Live
 from .observers import Observer, Observers
-from .reloader import Candidate, Reloader
-from .replies import ChatStream, Reply, answer, refusal
+from .probes import Prober
+from .readiness import Standing, seen_at
+from .records import Records
+from .reloader import Reloader
+from .replies import ChatStream, Reply, answer
 from .shared import Shared
 from .snapshot import Pin, Snapshot
 from .source import FolderSource
 from .startup import start
 from .telemetry import Telemetry, require
 from .watch import Sight, Watcher, look
-
-_encode = msgspec.json.Encoder().encode
-_PATHS: Mapping[str, str] = MappingProxyType(
-    {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
-)
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Engine:
@@ -62,6 +56,8 @@ class Engine:
         environ: Mapping[str, str] | None = None,
         observers: Iterable[Observer] = (),
         transport: TransportFactory | None = None,
+        ledger: str | None = None,
+        probes: bool = True,
     ) -> None:
         self._source = FolderSource(Path(config), [Path(overlay) for overlay in overlays], environ)
         self._environ = environ
@@ -71,12 +67,17 @@ class Engine:
         self._entered = False
         self.state = State()
         self.shared = Shared(self.state, os.environ if environ is None else environ)
+        self.records = Records(ledger, environ)
+        self.checks = Checks(self.state, self.records)
+        self._probes = probes
         self._live = Live(self._prepare, self._went_live, lambda snapshot: self.state.let_go(snapshot.graph))
         self._last_good = LastGood(Path(last_good), self._source) if last_good is not None else None
+        self._prober = Prober(self._live, self.state, self.checks)
         self._reloader = Reloader(self._source, self._live, self._last_good)
+        self._standing = Standing(self._live, self._reloader, self.checks)
         self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared)
-        heard = Observers([self.telemetry.observe, *observers])
-        self.executor = Executor(self.state, heard, heard.mirrored)
+        self._observers = Observers([self.telemetry.observe, *observers])
+        self.executor = Executor(self.state, self._observers, self._observers.mirrored)
 
     @classmethod
     def open(
@@ -89,6 +90,8 @@ class Engine:
         environ: Mapping[str, str] | None = None,
         observers: Iterable[Observer] = (),
         transport: TransportFactory | None = None,
+        ledger: str | None = None,
+        probes: bool = True,
     ) -> Self:
         """An engine for the folder ``config``; nothing is read before ``async with``.
 
@@ -99,6 +102,8 @@ class Engine:
         that went live is kept, to start on when ``config`` is broken. ``watch=False`` follows no edits (``reload``
         does, when called). ``environ`` stands in for ``os.environ``. ``observers`` are called once a request with its
         frozen :class:`Outcome`. ``transport`` makes the transport for a provider instead of the built-in one.
+        ``ledger`` is the address of the database to write to where the settings name none (by default nothing is
+        written then). ``probes=False`` asks no provider whether it works, whatever its document says.
         """
         return cls(
             config,
@@ -108,6 +113,8 @@ class Engine:
             environ=environ,
             observers=observers,
             transport=transport,
+            ledger=ledger,
+            probes=probes,
         )
 
     async def __aenter__(self) -> Self:
@@ -117,13 +124,19 @@ class Engine:
         try:
             await start(self._reloader, self._last_good)
             await self.shared.open(self.graph)
+            await self.records.open(self.graph.settings)
         except BaseException:
-            self._reloader.close()
+            await self.aclose(0.0)
             raise
+        if self.records.ledger is not None:
+            self._observers.add(self.checks.observe)
+            self.records.revision(self.snapshot)
         self.telemetry.start()
+        if self._probes:
+            self._tasks = [asyncio.create_task(self._prober.run(), name="interlock-probes")]
         if self._watch:
             watcher = Watcher(self._source.folders, self._look, self._reloader.changed, self._poll_seconds)
-            self._tasks = [
+            self._tasks += [
                 asyncio.create_task(watcher.run(), name="interlock-watch"),
                 asyncio.create_task(self._reloader.run(), name="interlock-reload"),
             ]
@@ -150,6 +163,7 @@ class Engine:
         await self.telemetry.stop()
         await self.shared.aclose()
         self._reloader.close()
+        await self.records.close()
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -202,7 +216,7 @@ class Engine:
         """Answer a chat request as a stream of chunks in OpenAI's shape; ``stream: true`` is added to the body."""
 
         async def begin() -> WireReply | StreamReply:
-            return await self.serve(self._call("chat", {**body, "stream": True}, headers, metadata, deadline))
+            return await self.serve(make(self.graph, "chat", {**body, "stream": True}, headers, metadata, deadline))
 
         return ChatStream(begin)
 
@@ -227,10 +241,10 @@ class Engine:
         is a text completion, one with ``input`` embeddings, any other a chat. ``key`` is the client's key, whose routes
         and metadata would apply. Raises :class:`RequestError` for a body that cannot be understood.
         """
-        surface = _surface_of(body)
+        surface = surface_of(body)
         if surface == "chat" and "messages" not in body:
             body = {**body, "messages": []}
-        call = self._call(surface, body, headers, metadata, None, key)
+        call = make(self.graph, surface, body, headers, metadata, None, key)
         return plan(self.graph, request_of(call), LiveView(self.state, self._live.current.clients), time.time())
 
     # -- the configuration ---------------------------------------------------------------------------------------
@@ -256,9 +270,8 @@ class Engine:
         return self._source
 
     def health(self, provider: str) -> dict[str, Any]:
-        """How the latest attempts at a provider went, as plain JSON values; times are Unix seconds."""
-        health = self.state.health(provider)
-        return {"state": health.state, **{name: value for name, value in to_builtins(health).items() if value}}
+        """How a provider does, and why that is thought, as plain JSON values; times are Unix seconds."""
+        return self.checks.describe(self.graph, provider)
 
     def client_for(self, provider: Provider, secrets: Mapping[str, str] | None = None) -> ProviderClient:
         """A client that belongs to the caller, for a provider that need not be in the graph; close it after use.
@@ -273,19 +286,19 @@ class Engine:
         return self._live.pin()
 
     def ready(self) -> bool:
-        """Whether requests can be served. A rejected edit does not change it: the running configuration goes on."""
-        return self._live.open
+        """Whether requests can be served. A rejected edit does not change it: the running configuration goes on.
+
+        Nor does an outage of every provider, unless the settings say so (``readiness.outage``).
+        """
+        return self._standing.ready()
+
+    def drain(self) -> None:
+        """Say that this engine is not ready from here on, although it serves: it is about to be closed."""
+        self._standing.draining = True
 
     def ready_detail(self) -> str:
         """One line for people on what is being served, and what is not."""
-        if not self._live.open:
-            return "not open"
-        running, candidate = self.graph.fingerprint, self._reloader.candidate
-        if candidate is None:
-            return f"serving {running}"
-        what = "the last good configuration" if self._reloader.on_last_good else "the configuration before it"
-        why = findings.count(candidate.diagnostics)
-        return f"serving {running}, {what}: the files as of {_iso(candidate)} have {why}; see GET /api/v1/status"
+        return self._standing.detail()
 
     def status(self) -> dict[str, Any]:
         """The running and the candidate configuration, and live state, as ``GET /api/v1/status`` answers."""
@@ -296,11 +309,10 @@ class Engine:
                 "git_commit": snapshot.git_commit,
                 "loaded_at": snapshot.loaded_at.isoformat(timespec="milliseconds"),
             },
-            "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": _iso(candidate)},
+            "candidate": candidate and {"fingerprint": candidate.fingerprint, "seen_at": seen_at(candidate)},
             "diagnostics": [to_dict(d) for d in candidate.diagnostics] if candidate else [],
             "state": self.state.export(time.time()),
             "shared": self.shared.status(),
-            **({"mirrors": mirrors} if (mirrors := self.state.mirrors.export()) else {}),
         }
 
     @property
@@ -345,6 +357,9 @@ class Engine:
         now = time.time()
         for provider in snapshot.clients.renewed:
             self.state.renew(provider, now)
+        self.checks.retain(snapshot.graph)
+        self._prober.changed()
+        self.records.revision(snapshot)
         self.shared.follow(snapshot.graph)
         self.telemetry.follow(snapshot, os.environ if self._environ is None else self._environ)
         self.executor.tracing = self.telemetry.tracing
@@ -365,35 +380,4 @@ class Engine:
     ) -> Reply:
         if body.get("stream"):
             raise ValueError("this body asks for a stream; call engine.stream(...) for one, or leave `stream` out")
-        return answer(await self.serve(self._call(surface, body, headers, metadata, deadline)))
-
-    def _call(
-        self,
-        surface: str,
-        body: Mapping[str, Any],
-        headers: Mapping[str, str] | None,
-        metadata: Mapping[str, str] | None,
-        deadline: float | None,
-        key: Key | None = None,
-    ) -> Call:
-        names = {name.lower(): value for name, value in headers.items()} if headers else _NO_HEADERS
-        id_ = request_id(names.get("x-request-id"))
-        try:
-            call = make_call(_PATHS[surface], _encode(body), names, id_=id_, key=key)
-        except BadRequestError as problem:
-            raise refusal(problem, surface, self.graph.fingerprint, id_) from None
-        if metadata:
-            call.metadata = {**call.metadata, **metadata, **call.trusted}
-        if deadline is not None:
-            call.deadline = deadline if call.deadline is None else min(deadline, call.deadline)
-        return call
-
-
-def _surface_of(body: Mapping[str, Any]) -> str:
-    if "messages" not in body and "prompt" in body:
-        return "completions"
-    return "embeddings" if "messages" not in body and "input" in body else "chat"
-
-
-def _iso(candidate: Candidate) -> str:
-    return candidate.seen_at.isoformat(timespec="milliseconds")
+        return answer(await self.serve(make(self.graph, surface, body, headers, metadata, deadline)))

@@ -24,6 +24,10 @@ class Observers:
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self._observers = tuple(observers)
 
+    def add(self, observer: Observer) -> None:
+        """Tell this one too from here on."""
+        self._observers = (*self._observers, observer)
+
     def __call__(self, outcome: Outcome) -> None:
         for observer in self._observers:
             try:

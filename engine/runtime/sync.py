@@ -45,6 +45,8 @@ class SyncEngine:
         environ: Mapping[str, str] | None = None,
         observers: Iterable[Observer] = (),
         transport: TransportFactory | None = None,
+        ledger: str | None = None,
+        probes: bool = True,
     ) -> Self:
         """As :meth:`Engine.open`; nothing is read and no thread runs before ``with``."""
         return cls(
@@ -56,6 +58,8 @@ class SyncEngine:
                 environ=environ,
                 observers=observers,
                 transport=transport,
+                ledger=ledger,
+                probes=probes,
             )
         )
 

@@ -234,6 +234,7 @@ class LedgerStore(Model):
         examples=["sqlite:////var/lib/interlock/ledger.sqlite", "postgresql://db.internal/interlock"],
     )
     keep: PositiveDuration = Field(default="30d", description="How long checks of providers are kept.")
+    enabled: bool = Field(default=True, description="Whether anything is written.")
 
 
 class Readiness(Model):

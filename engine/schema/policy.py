@@ -55,7 +55,9 @@ class RetryRules(Model):
         description="Most attempts of one request in all; by default 5, or as many as the route has targets in a row.",
     )
     per_target: Opt[Annotated[int, Field(ge=1, le=100)]] = Field(
-        default=None, description="Most attempts of one target, the first included; 3 by default."
+        default=None,
+        description="Most attempts of one target, the first included; by default 2, and more after all others have "
+        "failed too, up to `max_attempts`.",
     )
     backoff: Backoff = Field(default=Backoff(), description="The pause before a retry of the same target.")
     budget: Opt[Percent] = Field(
@@ -103,7 +105,8 @@ class BreakerRules(Model):
         default=None, description="Share of failures in the window that opens it; 50% by default."
     )
     consecutive: Opt[Attempts] = Field(
-        default=None, description="Failures in a row that open it, however few attempts there are; 5 by default."
+        default=None,
+        description="Failures in a row that open it, unless so many are usual for the target; 5 by default.",
     )
     slow: SlowRules = Field(default=SlowRules(), description="When attempts that succeed count against it as slow.")
     open_for: Opt[PositiveDuration] = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ import msgspec
 from engine.diagnostics import to_dict
 from engine.executor.intake import BadRequestError
 from engine.graph import Graph, Provider
+from engine.ledger.rows import ConfigChange
 from engine.runtime.catalogue import catalogue_text
 from engine.schema import ProviderDoc
 
@@ -84,10 +86,10 @@ def _save(editor: Editor, edit: Edit, asked: Asked, name: str) -> str | None:
             where = editor.commit(edit, f"Provider {name}, changed by API")
         else:
             editor.save(edit)
-    row = {
+    row: dict[str, Any] = {
         "key": asked.key.name if asked.key else None,
         "provider": name,
-        "files": sorted(edit.files),
+        "files": tuple(sorted(edit.files)),
         "before": asked.graph.fingerprint,
         "after": edit.graph.fingerprint,
         "branch": where,
@@ -95,6 +97,8 @@ def _save(editor: Editor, edit: Edit, asked: Asked, name: str) -> str | None:
     }
     if where is None:
         editor.audit(row)
+    engine: Engine = asked.engine
+    engine.records.put(ConfigChange(at=time.time(), **row))
     return where
 
 

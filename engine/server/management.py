@@ -88,7 +88,7 @@ async def graph(asked: Asked) -> Answer:
 
 
 async def health(asked: Asked) -> Answer:
-    """The process answers."""
+    """The process answers: it is alive, whatever it can do."""
     return json_answer({"status": "ok"})
 
 
@@ -114,6 +114,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "/api/v1/explain": {"POST": (READ, explain)},
     "/api/v1/graph": {"GET": (READ, graph)},
     "/api/v1/providers": {"GET": (READ, providers.providers)},
+    "/api/v1/providers/{id}/checks": {"GET": (READ, providers.checks_of)},
     "/api/v1/providers/{id}/test": {"POST": (ADMIN, providers.test)},
     "/api/v1/providers/{id}/models": {"GET": (READ, providers.models_of)},
     "/api/v1/config/providers/{id}": {"PUT": (ADMIN, config_edit.put_provider)},

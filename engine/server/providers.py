@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from engine.dialects.discovery import FoundModel
 from engine.exchange import OutcomeClass, Verdict
 from engine.executor.clients import ProviderClient
 from engine.executor.intake import BadRequestError
-from engine.executor.probe import GIVEN, Mode, Probed, discover, probe, remedy
+from engine.executor.probe import GIVEN, Mode, Probed, cheapest, discover, probe, remedy
 from engine.graph import Auth, Graph, Provider, SecretRef, Target
 from engine.runtime.catalogue import catalogue_graph
 
@@ -70,6 +71,34 @@ def capabilities(targets: list[Target]) -> dict[str, bool]:
         "json_schema": "json_schema" in every,
         "reasoning": "reasoning" in every,
     }
+
+
+#: Checks in one answer, by default and at most.
+_CHECKS, _MOST_CHECKS = 100, 1000
+
+
+async def checks_of(asked: Asked) -> Answer:
+    """What became known of the provider's health, the newest first: `?limit=` rows, `?before=` Unix seconds."""
+    name = asked.argument
+    if name not in asked.graph.providers:
+        message = f"The configuration has no provider {name!r}; GET /api/v1/providers lists them."
+        raise BadRequestError(message, param="id", status=404, code="not_found")
+    limit, before = _number(asked, "limit"), _number(asked, "before")
+    count = _CHECKS if limit is None else max(1, min(int(limit), _MOST_CHECKS))
+    engine: Engine = asked.engine
+    rows, source = await engine.checks.history(name, count, before)
+    return json_answer({"provider": name, "checks": rows, "source": source})
+
+
+def _number(asked: Asked, name: str) -> float | None:
+    said = asked.option(name)
+    try:
+        number = None if said is None else float(said)
+    except ValueError:
+        number = math.nan
+    if number is not None and not math.isfinite(number):
+        raise BadRequestError(f"{name} must be a number, not {said!r}.", param=name)
+    return number
 
 
 class TestRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -210,14 +239,8 @@ def _target(provider: Provider, targets: list[Target], kind: str, name: Any) -> 
         known = next((t for t in targets if name in (t.name, t.model, t.id)), None)
         made = known or Target(f"{provider.name}/{name}", provider, name, name, supports=frozenset({kind}))
         return dataclasses.replace(made, provider=provider)
-    fit = [target for target in targets if kind in target.supports]
-    cheapest = min(fit, key=lambda t: (t.price is None or t.price.output is None, _price(t), t.id), default=None)
-    return None if cheapest is None else dataclasses.replace(cheapest, provider=provider)
-
-
-def _price(target: Target) -> float:
-    price = target.price
-    return float(price.output) if price is not None and price.output is not None else 0.0
+    found = cheapest(targets, kind)
+    return None if found is None else dataclasses.replace(found, provider=provider)
 
 
 def _other_client(asked: Asked, provider: Provider, config: Mapping[str, Any]) -> ProviderClient:

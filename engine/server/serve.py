@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -25,6 +26,7 @@ from engine.diagnostics import Diagnostic
 from engine.diagnostics.human import render_one
 from engine.errors import ConfigError, PrepareError
 from engine.graph import Graph
+from engine.ledger import default_url
 from engine.runtime import Engine
 from engine.runtime.last_good import LastGood
 from engine.runtime.reading import read
@@ -103,6 +105,7 @@ def _work(work: _Work) -> int:
         last_good=options.last_good,
         watch=options.watch,
         observers=[access_log],
+        ledger=default_url(Path(options.config)),
     )
     if work.facts is not None:
         engine.telemetry.share(*work.facts)
@@ -201,7 +204,7 @@ async def _run(engine: Engine, access_log: AccessLog, listener: socket.socket, w
         log_level=work.options.log_level,
         timeout_graceful_shutdown=max(1, round(engine.graph.settings.drain)),
     )
-    server = _Server(config)
+    server = _Server(config, engine)
     # What is loaded by now stays: the collector need not walk through it again while requests are served.
     gc.collect()
     gc.freeze()
@@ -237,7 +240,28 @@ def _orphaned(server: uvicorn.Server, loop: asyncio.AbstractEventLoop) -> None:
 
 class _Server(uvicorn.Server):
     """Ends where it was started. uvicorn's own raises the signal that ended it once more, which would end the process
-    before connections to providers are closed and the last lines of the access log are written."""
+    before connections to providers are closed and the last lines of the access log are written.
+
+    Before it ends it says so: ``/readyz`` is 503 from the signal on, and new connections are refused only after the
+    settings' ``readiness.notice`` (SIGTERM; whoever presses Ctrl-C, or sends a second signal, does not want to wait).
+    """
+
+    def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
+        super().__init__(config)
+        self._engine = engine
+        self._told = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal asks for the end."""
+        notice = self._engine.graph.settings.readiness.notice
+        self._engine.drain()
+        if sig == signal.SIGTERM and not self._told and notice > 0:
+            self._told = True
+            loop = asyncio.get_running_loop()
+            loop.call_soon_threadsafe(loop.call_later, notice, super().handle_exit, sig, frame)
+            _log.info("not ready any more; new connections are refused in %g s", notice)
+        else:
+            super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

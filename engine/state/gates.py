@@ -49,7 +49,11 @@ class Gates:
 
         Of several reasons it is the one that lasts longest; it is free only if all are.
         """
-        if not self._shut:  # nearly always
+        shut = self._shut
+        if not shut:  # nearly always
+            return None
+        target = step.target
+        if step.circuit not in shut and target.id not in shut and target.provider.name not in shut:
             return None
         found: Closure | None = None
         free = True
@@ -62,6 +66,10 @@ class Gates:
         if found is not None and found.free and not free:
             found = Closure(found.until, found.reason, found.detail, found.tried)
         return found
+
+    def held(self, step: TargetStep) -> bool:
+        """Whether the target asked to be left alone, or its provider refuses us: then nobody is to ask it."""
+        return any(gate.reason != "breaker" for gate in self._gates(step))
 
     def share(self, target: str, now: float) -> float:
         """What a balance gives it of its share (above 0, up to 1): it grows while the target is new to traffic."""

@@ -1,4 +1,4 @@
-"""What became of the latest attempts at each provider: enough to say whether it works, from traffic alone."""
+"""What became of the latest attempts at each provider: enough to say whether it works."""
 
 from __future__ import annotations
 

@@ -143,9 +143,10 @@ class _Target:
 class Latency:
     """The times of every target, by its id. It belongs to one event loop."""
 
-    __slots__ = ("_targets",)
+    __slots__ = ("_kept", "_targets")
 
     def __init__(self) -> None:
+        self._kept: frozenset[str] | None = None
         self._targets: dict[str, _Target] = {}
 
     def expected(self, target: str, stream: bool, now: float) -> float:
@@ -192,12 +193,16 @@ class Latency:
     def _of(self, target: str) -> _Target:
         found = self._targets.get(target)
         if found is None:
-            found = self._targets[target] = _Target()
+            found = _Target()
+            # The last word of a target that is gone is nothing to keep.
+            if self._kept is None or target in self._kept:
+                self._targets[target] = found
         return found
 
     def retain(self, targets: Iterable[str]) -> None:
-        """Forget every target but these."""
-        for target in self._targets.keys() - set(targets):
+        """Forget every target but these, and learn of no others."""
+        self._kept = frozenset(targets)
+        for target in self._targets.keys() - self._kept:
             del self._targets[target]
 
     def export(self, now: float) -> dict[str, dict[str, Any]]:

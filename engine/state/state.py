@@ -138,6 +138,13 @@ class State:
         self.gates.judge(step, verdict, began, ended, first_token, sent=sent, under_way=under_way, health=health)
         self.gates.tell(step, self.store)
 
+    def probed(self, step: TargetStep, verdict: Verdict, began: float, ended: float, *, sent: bool) -> None:
+        """A probe, which is nobody's request, ended; otherwise as :meth:`note`. ``sent``: there was a reply to it."""
+        target = step.target
+        under_way, health = self.in_flight(target.id), self.health(target.provider.name)
+        self.gates.judge(step, verdict, began, ended, None, sent=sent, under_way=under_way, health=health)
+        self.gates.tell(step, self.store)
+
     # -- the rest ------------------------------------------------------------------------------------------------
 
     def health(self, provider: str) -> Health:
@@ -199,11 +206,12 @@ class State:
         return dict(self._in_flight)
 
     def export(self, now: float) -> dict[str, Any]:
-        """Breakers, holds and refused credentials with their reasons, how long targets take, and what is left of the
-        limits that replies told of, as plain JSON values; moments are Unix seconds.
+        """Breakers, holds and refused credentials with their reasons, tallies of mirrors, how long targets take, and
+        what is left of the limits that replies told of, as plain JSON values; moments are Unix seconds.
         """
         return {
             **self.gates.export(now),
+            "mirrors": self.mirrors.export(),
             "latency": self.latency.export(now),
             "headroom": self.headroom.export(now),
             "store": self.store.export(),

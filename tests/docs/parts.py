@@ -69,6 +69,7 @@ SKIPS: Mapping[str, tuple[str, str]] = {
     "no_fallback": ("the client sent `x-interlock-no-fallback`", ""),
     "not_assigned": ("it stands in another variant of a split", ""),
     "not_selected": ("it stands in another case of a switch", "404 `model_not_found`"),
+    "not_mirrored": ("it gets copies of requests, and none of this one", ""),
     "rejected": ("it stands behind a `reject` step, or the key may not use the route", "the step's status, or 403"),
 }
 
@@ -102,8 +103,10 @@ def outcomes() -> str:
         onward = _FAIL_OVER_NOTE.get(outcome, "yes" if rule.fail_over else "")
         words = "yes" if rule.shows_message else ""
         final = "yes" if rule.terminal else ""
-        rows.append((f"`{outcome}`", WHEN[outcome], str(rule.status), kind, retry, onward, words, final))
-    head = ("class", "when", "status", "`type` / `code`", "retry the target", "fail over", "message shown", "final")
+        breaker = rule.breaker.value
+        rows.append((f"`{outcome}`", WHEN[outcome], str(rule.status), kind, retry, onward, breaker, words, final))
+    head = ("class", "when", "status", "`type` / `code`", "retry the target", "fail over")
+    head += ("breaker", "message shown", "final")
     return table(head, rows)
 
 

@@ -25,7 +25,7 @@ def mirror(step: object = "one/m", to: str = "two/m", percent: str = "100%", **m
 
 def rows(gateway: Gateway) -> list[dict[str, Any]]:
     """What the status says of copies."""
-    found: list[dict[str, Any]] = gateway.engine.status().get("mirrors", [])
+    found: list[dict[str, Any]] = gateway.engine.status()["state"]["mirrors"]
     return found
 
 

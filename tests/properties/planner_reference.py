@@ -7,7 +7,7 @@ a balance.
 from __future__ import annotations
 
 from engine.exchange import FAIL_OVER, OutcomeClass
-from engine.graph import Balance, Fallback, Reject, RouteStep, Split, Step, Switch, TargetStep, evaluate
+from engine.graph import Balance, Fallback, Hedge, Mirror, Reject, RouteStep, Split, Step, Switch, TargetStep, evaluate
 from engine.planner import Request, assign
 from engine.planner.balance import ordered
 from engine.planner.plan import unfit
@@ -37,6 +37,10 @@ class _Run:
             raise EndedError(OutcomeClass.REJECTED)
         if isinstance(step, Fallback):
             return self.in_turn(step.steps, step.on)
+        if isinstance(step, Hedge):
+            return self.in_turn(step.steps, FAIL_OVER)  # nobody is slow here
+        if isinstance(step, Mirror):
+            return self.step(step.step)
         if isinstance(step, Balance):
             return self.in_turn(self.balanced(step), FAIL_OVER)
         if isinstance(step, Split):

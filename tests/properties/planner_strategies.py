@@ -20,7 +20,9 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Hedge,
     Limit,
+    Mirror,
     Provider,
     Reject,
     Retry,
@@ -79,6 +81,8 @@ def _branches(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         | st.tuples(st.just("balance"), weighted, st.sampled_from(BALANCES))
         | st.tuples(st.just("switch"), cases, inner | st.none())
         | st.tuples(st.just("route"), inner)
+        | st.tuples(st.just("hedge"), st.lists(inner, min_size=2, max_size=3), st.booleans())
+        | st.tuples(st.just("mirror"), _targets, st.sampled_from([0.0, 0.5, 1.0]), inner)
     )
 
 
@@ -103,6 +107,11 @@ def grow(sketch: Any, numbers: Iterator[int] | None = None) -> Step:
     if kind == "balance":
         members = tuple((weight, grow(step, numbers)) for weight, step in rest[0])
         return Balance(rest[1], members, "user", path)
+    if kind == "hedge":
+        return Hedge(tuple(grow(step, numbers) for step in rest[0]), 1.0, 0.1, rest[1], path)
+    if kind == "mirror":
+        to = TargetStep(TARGETS[rest[0]], path=f"{path}.to")
+        return Mirror(to, rest[1], grow(rest[2], numbers), path=path)
     if kind == "switch":
         cases = tuple((Test("user", "eq", user), grow(step, numbers)) for user, step in rest[0])
         return Switch(cases, None if rest[1] is None else grow(rest[1], numbers), path)
@@ -117,6 +126,7 @@ requests = st.builds(
     input_tokens=st.sampled_from([0, 1500, 3000]),
     request_id=st.integers(0, 99).map("r-{}".format),
     needs=st.sampled_from([frozenset({"chat"}), frozenset({"chat"}), frozenset({"chat", "tools"})]),
+    tools=st.booleans(),
 )
 
 

@@ -276,7 +276,7 @@ def settings_documents(everything: bool = True) -> SearchStrategy[Tree]:
     if everything:
         optional["state"] = mapping({}, {"store": st.sampled_from(["memory", "redis"]), "url": url})
         database = st.sampled_from(["sqlite:///ledger.db", "postgresql://db.internal/interlock"]) | secrets
-        optional["ledger"] = mapping({}, {"url": database, "keep": durations})
+        optional["ledger"] = mapping({}, {"url": database, "keep": durations, "enabled": st.booleans()})
         optional["readiness"] = mapping(
             {}, {"notice": durations, "outage": st.sampled_from(["ready", "not_ready"]), "after": durations}
         )

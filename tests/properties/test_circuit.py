@@ -34,8 +34,8 @@ class Attempts(RuleBasedStateMachine):
         self.state = State()
         self.now = FAR
         self.under_way: list[float] = []
-        self.let_through: list[float] = []
-        """Those of them that went the ordinary way while something was half open."""
+        self.probes: dict[str, list[float]] = {}
+        """Those of them that went the ordinary way, by what was half open then and has not opened since."""
         self.ends: dict[str, float] = {}
 
     def shut(self) -> dict[str, float]:
@@ -54,34 +54,38 @@ class Attempts(RuleBasedStateMachine):
         closure = self.state.closed(self.step, self.now)
         if closure is not None and not anyway:
             return
-        half_open = closure is None and bool(self.shut())
+        half_open = list(self.shut()) if closure is None else []
         self.now += 0.001  # no two begin at the same moment
         self.state.enter(self.step, self.now)
         self.under_way.append(self.now)
-        if half_open and self.shut():
-            self.let_through.append(self.now)
+        for name in half_open:
+            self.probes.setdefault(name, []).append(self.now)
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), outcome=st.sampled_from(OUTCOMES + BAD * 3), wait=st.sampled_from([None, 0.5, 7.0, 60.0]))
     def end(self, data: st.DataObject, outcome: OutcomeClass, wait: float | None) -> None:
         began = data.draw(st.sampled_from(self.under_way))
         self.under_way.remove(began)
-        if began in self.let_through:
-            self.let_through.remove(began)
+        for probes in self.probes.values():
+            probes[:] = [probe for probe in probes if probe != began]
         self.now += 0.001
         self.state.leave(self.step.target.id)
         before = self.shut()
         self.state.note(self.step, Verdict(outcome, retry_after=wait), began, self.now, None, lambda name: None)
         for name, until in self.shut().items():
             assert until >= before.get(name, 0.0), "a closure is never shortened"
-        if set(before) - set(self.shut()):
+        for name in set(before) - set(self.shut()):
+            self.probes.pop(name, None)
             assert outcome is OutcomeClass.SERVED, "only an answer opens what was shut"
 
     @invariant()
     def probes_are_bounded(self) -> None:
         if hasattr(self, "state"):
             vanished = max(self.step.timeouts.attempt, self.step.timeouts.first_token)
-            assert len([b for b in self.let_through if b + vanished > self.now]) <= self.breaker.probes
+            strays = {row["target"] for row in self.state.export(self.now)["holds"] if not row["in_a_row"]}
+            for name, probes in self.probes.items():
+                bound = self.breaker.probes if name == self.step.circuit else 1
+                assert name in strays or len([b for b in probes if b + vanished > self.now]) <= bound
 
     @invariant()
     def what_is_open_lets_everybody_through(self) -> None:

@@ -13,8 +13,21 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.exchange import FAIL_OVER, RULES, OutcomeClass
-from engine.graph import Balance, Fallback, Reject, RouteStep, Split, Step, Switch, TargetStep
-from engine.planner import SKIP_REASONS, Facts, Go, Plan, Request, Stop, Wait, advance, children, plan, targets_of
+from engine.graph import Balance, Fallback, Hedge, Mirror, Reject, Retry, RouteStep, Split, Step, Switch, TargetStep
+from engine.planner import (
+    SKIP_REASONS,
+    Facts,
+    Go,
+    Plan,
+    Request,
+    Stop,
+    Wait,
+    advance,
+    beside,
+    children,
+    plan,
+    targets_of,
+)
 
 from .planner_reference import run
 from .planner_strategies import (
@@ -48,9 +61,11 @@ def without_retries(fate: Fate) -> Fate:
 
 
 def uses(step: Step) -> dict[str, TargetStep]:
-    """Every use of a target in the tree, by its path."""
+    """Every use of a target in the tree that may serve, by its path."""
     if isinstance(step, TargetStep):
         return {step.path: step}
+    if isinstance(step, Mirror):
+        return uses(step.step)
     return {path: use for child in children(step) for path, use in uses(child).items()}
 
 
@@ -70,8 +85,8 @@ def test_every_target_of_the_route_is_attempted_or_skipped_with_a_reason(
 ) -> None:
     found = made(step, asked, moment)
     skipped = {skip.target for skip in found.skips}
-    assert set(found.attempts) | skipped == {target.id for target in targets_of(step)}
-    assert not set(found.attempts) & skipped
+    assert set(found.attempts) | set(found.mirrors) | skipped == {target.id for target in targets_of(step)}
+    assert not (set(found.attempts) | set(found.mirrors)) & skipped
     assert {skip.reason for skip in found.skips} <= set(SKIP_REASONS)
     assert bool(found.attempts) is (found.stop is None)
 
@@ -118,11 +133,51 @@ def test_forbidding_failover_leaves_the_first_candidate_as_it_was(step: Step, as
     assert [c.step.path for c in bound.candidates] == [c.step.path for c in free.candidates[:1]]
     assert all(candidate.exits == () for candidate in bound.candidates)
     assert (bound.stop, bound.variants) == (free.stop, free.variants)
-    assert {s.target for s in bound.skips} | set(bound.attempts) == {t.id for t in targets_of(step)}
+    reached = {*bound.attempts, *bound.mirrors}
+    assert {s.target for s in bound.skips} | reached == {t.id for t in targets_of(step)}
+    assert all(candidate.hedge is None for candidate in bound.candidates)
 
 
 def replace_request(asked: Request, **changes: Any) -> Request:
     return Request(**({name: getattr(asked, name) for name in asked.__struct_fields__} | changes))
+
+
+@given(trees, requests, moments, st.integers(0, 9), st.booleans())
+def test_what_is_started_beside_a_slow_candidate_is_behind_it_and_within_the_caps(
+    step: Step, asked: Request, moment: Moment, attempts: int, room: bool
+) -> None:
+    found = made(step, asked, moment, max_attempts=5)
+    for position, candidate in enumerate(found.candidates):
+        hedge = candidate.hedge
+        facts = Facts(TOTAL, attempts, 1, hedge_allowed=room)
+        went = beside(found, position, facts, 0.0)
+        if hedge is None:
+            assert went is None
+            continue
+        assert position < hedge.to < hedge.end <= len(found.candidates)
+        assert isinstance(candidate.step, TargetStep)
+        assert hedge.to in [way.to for way in candidate.exits], "a failure would lead there too"
+        if went is not None:
+            assert hedge.to <= went.position < hedge.end
+            assert room
+            assert attempts < 5
+            assert isinstance(found.candidates[went.position].step, TargetStep)
+
+
+@given(trees, requests, moments)
+def test_requests_with_tools_are_in_two_places_only_where_that_is_allowed(
+    step: Step, asked: Request, moment: Moment
+) -> None:
+    allowed = {part.path for part in parts(step) if isinstance(part, Hedge) and part.tools}
+    found = made(step, asked, moment)
+    if asked.tools:
+        assert {c.hedge.name for c in found.candidates if c.hedge is not None} <= allowed
+        assert found.mirrors == (), "no mirror here allows tools"
+
+
+def parts(step: Step) -> list[Step]:
+    """The step and everything below it."""
+    return [step, *(below for child in children(step) for below in parts(child))]
 
 
 # ---- closed targets ----------------------------------------------------------------------------------------------
@@ -133,9 +188,9 @@ def test_every_target_is_attempted_or_skipped_also_where_some_are_closed(
     step: Step, asked: Request, moment: Moment
 ) -> None:
     found = made(step, asked, moment)
-    skipped = {skip.target for skip in found.skips}
-    assert set(found.attempts) | skipped == {target.id for target in targets_of(step)}
-    assert not set(found.attempts) & skipped
+    skipped, reached = {skip.target for skip in found.skips}, {*found.attempts, *found.mirrors}
+    assert reached | skipped == {target.id for target in targets_of(step)}
+    assert not reached & skipped
     assert {skip.reason for skip in found.skips} <= set(SKIP_REASONS)
 
 
@@ -197,8 +252,10 @@ def reordered(step: Step) -> Step:
         return replace(step, variants=tuple(replace(v, step=reordered(v.step)) for v in reversed(step.variants)))
     if isinstance(step, Balance):
         return replace(step, members=tuple((weight, reordered(member)) for weight, member in reversed(step.members)))
-    if isinstance(step, Fallback):
+    if isinstance(step, Fallback | Hedge):
         return replace(step, steps=tuple(map(reordered, step.steps)))
+    if isinstance(step, Mirror):
+        return replace(step, step=reordered(step.step))
     if isinstance(step, Switch):
         default = None if step.default is None else reordered(step.default)
         return replace(step, cases=tuple((when, reordered(case)) for when, case in step.cases), default=default)
@@ -231,7 +288,9 @@ def test_a_walk_is_what_running_the_tree_itself_gives(
     step: Step, asked: Request, moment: Moment, fate: Fate, cap: int
 ) -> None:
     """What ``on`` says holds at every depth of fallbacks, splits, switches, balances, routes and rejects."""
-    found = made(step, asked, moment, cap)
+    # Without a budget for retries, nobody is tried a second time when all have failed.
+    bare = route(step, retry=Retry(max_attempts=cap, budget=0.0))
+    found = plan(graph(bare), asked, moment, 0.0)
     walked = walk(found, without_retries(fate))
     if found.stop is None:
         assert (walked.attempts, walked.end) == run(step, asked, moment, fate, cap)

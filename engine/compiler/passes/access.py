@@ -126,6 +126,7 @@ def _lower(model: SettingsDoc, otlp: Otlp | None) -> Settings:
         "state": _state(model.state),
         "ledger_url": secret_of(model.ledger.url) if isinstance(model.ledger.url, Secret) else model.ledger.url,
         "ledger_keep": parse_duration(model.ledger.keep),
+        "ledger_enabled": model.ledger.enabled,
         "readiness": _readiness(model.readiness),
         "issuers": tuple(_issuer(issuer) for issuer in sorted(model.clients.tokens, key=lambda issuer: issuer.name)),
     }

@@ -18,6 +18,8 @@ _STYLES = {
     "split": "shape=hexagon",
     "balance": "shape=hexagon",
     "switch": "shape=diamond",
+    "hedge": "shape=hexagon",
+    "mirror": "shape=trapezium",
     "reject": "shape=octagon",
     "reference": 'shape=box, style="rounded,dashed"',
 }

@@ -14,7 +14,9 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Hedge,
     Key,
+    Mirror,
     Not,
     Params,
     Price,
@@ -105,10 +107,15 @@ def _sorted(t: dict[str, Target]) -> Route:
             (residency, nested),
             (Test("tools", "eq", True), Reject(451, 'not "here" <b>&</b> | #1; `x` \\ %%')),
         ),
-        default=TargetStep(t["tiny"]),
+        default=Mirror(
+            TargetStep(t["large"], path="switch.default.mirror.to"),
+            0.05,
+            Hedge((TargetStep(t["tiny"]), TargetStep(t["small"])), 0.8, 0.1, True, "switch.default.mirror.step.hedge"),
+            path="switch.default.mirror",
+        ),
     )
     reads = frozenset({"metadata.residency", "header.x-zone", "tools"})
-    return Route("sorted", ("sorted",), None, 0, root, Retry(), Timeouts(), reads, (t["large"], t["tiny"]))
+    return Route("sorted", ("sorted",), None, 0, root, Retry(), Timeouts(), reads, (t["large"], t["tiny"], t["small"]))
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_json_is_complete_for_the_whole_graph_and_without_keys_for_one_route(sam
     assert whole["targets"]["north/large"]["price"]["tiers"] == [{"above": 128000, "input": "1.18", "output": "1.58"}]
     part = json.loads(render(sample, "json", "sorted"))
     assert list(part) == ["fingerprint", "routes", "targets", "providers"]
-    assert list(part["targets"]) == ["local/tiny", "north/large"]
+    assert list(part["targets"]) == ["local/tiny", "north/large", "north/small"]
 
 
 def test_svg_is_well_formed_and_names_every_box_for_screen_readers(sample: Graph) -> None:
@@ -67,7 +67,7 @@ def test_svg_is_well_formed_and_names_every_box_for_screen_readers(sample: Graph
     titles = [box.findtext(f"{space}title") or "" for box in boxes]
     assert 'reject: reject 451\nnot "here" <b>&</b> | #1; `x` \\ %%' in titles
     assert all(titles)
-    assert len(boxes) == 17
+    assert len(boxes) == 21
 
 
 def test_boxes_of_the_svg_do_not_overlap(sample: Graph) -> None:

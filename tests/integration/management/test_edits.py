@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from .conftest import Manage
+from engine import Engine
+from engine.ledger.store import Store
+
+from .conftest import KEY, Manage
 
 PUT = "/api/v1/config/providers/service"
 
@@ -58,6 +62,26 @@ def test_the_audit_says_who_changed_what(managing: Manage, config: Path) -> None
     assert row["before"] != live
     assert row["patch"] == reply.json()["patch"]
     assert row["at"].endswith("+00:00")
+
+
+def test_the_ledger_says_it_too(config: Path, tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+
+    async def go() -> str:
+        async with (
+            Engine.open(config, environ={"SERVICE_KEY": KEY}, watch=False, ledger=database) as engine,
+            httpx.AsyncClient(transport=engine.transport(), base_url="http://interlock") as client,
+        ):
+            before = engine.graph.fingerprint
+            await client.put(PUT, json={"text_config": {"model": "model-l"}})
+            return before
+
+    before = asyncio.run(go())
+    with closing(Store(database)) as store:
+        (change,) = store.rows("config_changes")
+        (audit,) = [json.loads(line) for line in (config / ".interlock/audit.jsonl").read_text().splitlines()]
+        assert {name: change[name] for name in audit if name != "at"} == {k: v for k, v in audit.items() if k != "at"}
+        assert [row["fingerprint"] for row in store.rows("revisions")] == [before, change["after"]]
 
 
 def test_a_provider_of_the_catalogue_is_added(managing: Manage, config: Path) -> None:

@@ -40,6 +40,8 @@ class Models(ThreadedUpstream):
             return whole(200, {"text": "what was said"})
         if seen.path.startswith("/images/"):
             return whole(200, {"created": 1, "data": [{"b64_json": "aGk="}]})
+        if seen.path == "/models":
+            return whole(200, {"object": "list", "data": [{"id": "words"}]})
         body = seen.body
         match body["model"]:
             case "limited":

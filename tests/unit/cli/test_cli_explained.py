@@ -17,6 +17,8 @@ from engine.graph import (
     Auth,
     Fallback,
     Graph,
+    Hedge,
+    Mirror,
     Provider,
     Reject,
     Retry,
@@ -70,6 +72,12 @@ def test_jumps_retries_and_ends() -> None:
     ) in said
     assert "        ends after content_refused, invalid_request\n  2.  near/large  (fallback[large])\n" in said
     assert "        ends after any failure" in said
+
+
+def test_what_is_started_beside_a_slow_target_and_who_gets_a_copy() -> None:
+    said = text(graph_of(route(Mirror(use(LARGE), 1.0, Hedge((use(SMALL), use(LARGE)), 0.8)))), model="chat")
+    assert "        beside it 2 when nothing has come after 800ms (at most 10% extra)\n" in said
+    assert said.count("        if it serves, a copy to near/large") == 2
 
 
 def test_a_fallback_of_few_classes() -> None:

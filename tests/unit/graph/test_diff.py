@@ -15,7 +15,9 @@ from engine.graph import (
     Balance,
     Change,
     Fallback,
+    Hedge,
     Key,
+    Mirror,
     Params,
     Price,
     Quirks,
@@ -126,6 +128,28 @@ CASES: dict[str, tuple[Steps, tuple[str, ...]]] = {
             "target: north/large -> c/d",
             "switch gains case 2 (when tools = true)",
             "default of switch: a/b -> none",
+        ),
+    ),
+    "hedge": (
+        lambda m: (
+            Hedge((m.use(), m.use("a/b")), 0.8),
+            Hedge((m.use("a/b"), m.use(), m.use("c/d")), 1.5, 0.05, tools=True),
+        ),
+        (
+            "delay of hedge: 0.8 -> 1.5",
+            "extra of hedge: 0.1 -> 0.05",
+            "tools of hedge: false -> true",
+            "hedge gains c/d",
+            "hedge order: north/large, a/b -> a/b, north/large, c/d",
+        ),
+    ),
+    "mirror": (
+        lambda m: (Mirror(m.use("a/b"), 0.05, m.use()), Mirror(m.use("c/d"), 0.1, m.use("a/b"), tools=True)),
+        (
+            "share of mirror: 0.05 -> 0.1",
+            "tools of mirror: false -> true",
+            "target: a/b -> c/d",
+            "target: north/large -> a/b",
         ),
     ),
     "reject": (

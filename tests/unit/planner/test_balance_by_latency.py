@@ -142,3 +142,11 @@ def test_a_member_counts_by_what_it_would_try_first() -> None:
 def test_what_returns_gets_its_share_slowly() -> None:
     world = World(EVEN, shares=lambda target, at: 0.1 if target == "a/x" else 1.0).run(TWO, 40, 100)
     assert world.part("a/x", after=10) < 0.2
+
+
+@pytest.mark.parametrize("rate", [5, 40])
+def test_the_load_is_even_again_soon_after_an_outage_of_all(rate: float) -> None:
+    down = {name: lambda dice, at: 0.01 if at < 60 else None for name in EVEN}
+    world = World(EVEN, fails=down).run(THREE, rate, 100)
+    assert all(0.15 < world.part(name, after=70, until=80) < 0.55 for name in EVEN)
+    assert all(0.2 < world.part(name, after=80) < 0.5 for name in EVEN)

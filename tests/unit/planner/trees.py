@@ -13,7 +13,9 @@ from engine.graph import (
     Balance,
     Fallback,
     Graph,
+    Hedge,
     Limit,
+    Mirror,
     Provider,
     Reject,
     Retry,
@@ -88,6 +90,16 @@ def use(id_: str, window: int | None = None, can: str = EVERYTHING, **changes: A
 
 def fallback(*steps: Step | str, on: frozenset[OutcomeClass] = FAIL_OVER) -> Fallback:
     return Fallback(tuple(map(_step, steps)), on)
+
+
+def hedge(*steps: Step | str, delay: float = 1.0, extra: float = 0.1, tools: bool = False, path: str = "h") -> Hedge:
+    """A hedge."""
+    return Hedge(tuple(map(_step, steps)), delay, extra, tools, path)
+
+
+def mirror(to: str, of: Step | str, share: float = 1.0, *, tools: bool = False, **target: Any) -> Mirror:
+    """A mirror."""
+    return Mirror(use(to, **target), share, _step(of), tools)
 
 
 def reject(status: int = 403, message: str = "Not here.") -> Reject:
