@@ -14,8 +14,10 @@ from msgspec import Struct, structs
 from engine.dialects.answers import NOTHING, Said, said
 from engine.exchange import Answered, Attempt, Call, Mirrored, UncarriedError
 from engine.graph import TargetStep
+from engine.planner import Candidate, Facts, Plan
 
 from .attempt import Try, plain_attempt
+from .seats import Seat, Seats, attempt_at
 
 if TYPE_CHECKING:
     from .run import Run
@@ -48,7 +50,7 @@ class Mirrors:
         self._held = 0
         self._closed = False
 
-    def send(self, run: Run, targets: tuple[TargetStep, ...], attempt: Attempt, body: bytes | None) -> bool:
+    def send(self, run: Run, attempt: Attempt, targets: tuple[TargetStep, ...], body: bytes | None) -> bool:
         """Take over a request that was served; ``False`` if there is no room, which is counted. Never waits.
 
         What was taken over is let go by ``run.let_go`` when the copies are done.
@@ -57,7 +59,7 @@ class Mirrors:
         full = len(self._tasks) >= AT_ONCE and len(self._waiting) >= WAITING
         if self._closed or full or self._held + size > MOST_BYTES:
             for step in targets:
-                run.state.mirrors.drop(run.route, step.target.id, "busy")
+                run.state.mirrors.drop(route_of(run), step.target.id, "busy")
             return False
         self._held += size
         self._waiting.append(Copies(run, targets, attempt, body, size))
@@ -94,17 +96,11 @@ class Mirrors:
         run, call = copies.run, copies.run.call
         served = NOTHING if copies.body is None else said(call.front, call.kind, copies.body, streamed=call.stream)
         for step in copies.targets:
-            if run.state.closed(step, run.now()) is not None:
-                run.state.mirrors.drop(run.route, step.target.id, "closed")
-                continue
-            again = run.again(unstreamed(call))
+            again = _again(run, unstreamed(call))
             again.deadline = again.started + step.timeouts.attempt
-            try:
-                tried = again.attempt(step, False)
-            except UncarriedError:
-                tried = None
-            if not isinstance(tried, Try):
-                run.state.mirrors.drop(run.route, step.target.id, "unsendable")
+            tried = await _admitted(run, again, step)
+            if isinstance(tried, str):
+                run.state.mirrors.drop(route_of(run), step.target.id, tried)
                 continue
             verdict = await plain_attempt(tried)
             body = b""
@@ -115,6 +111,39 @@ class Mirrors:
             record = _compared(run, copies.attempt, served, again.last, told)
             run.state.mirrors.note(record)
             self._observe(record)
+
+
+async def _admitted(run: Run, again: Run, step: TargetStep) -> Try | str:
+    """An attempt at the mirror's target, or why there is none. A copy stands in no line."""
+    closed = run.clients.view(run.state).closed
+    if (closure := closed(step, run.now())) is not None:
+        return closure.reason
+    seat: Seat | None = None
+    if step.target.provider.limited:
+        alone = Plan(None, (Candidate(step),))
+        admitted = await Seats(again, alone, 1, False).admit(0, Facts(0.0, closed=closed))
+        if admitted is None:
+            return "limit"
+        seat = admitted[1]
+    try:
+        tried = again.attempt(step, False) if seat is None else attempt_at(again, step, False, seat)
+    except UncarriedError:
+        return "unsendable"
+    return tried if isinstance(tried, Try) else "unsendable"
+
+
+def _again(run: Run, call: Call) -> Run:
+    """A run for a copy: on the same snapshot, heard of by nobody, with nothing to let go."""
+    return type(run)(run.state, _nothing, run.clients, _nothing, call, run.watches)
+
+
+def _nothing(*_: object) -> None:
+    """Nobody is told, and nothing is let go."""
+
+
+def route_of(run: Run) -> str:
+    """The name of the route that a request took."""
+    return run.plan.route.name if run.plan is not None and run.plan.route is not None else ""
 
 
 def unstreamed(call: Call) -> Call:
@@ -132,8 +161,8 @@ def _compared(run: Run, attempt: Attempt, served: Said, copied: Attempt, told: S
         similarity = 1.0 if equal else _alike(served.text, told.text)
     return Mirrored(
         run.call.request_id,
-        run.route,
-        run.fingerprint,
+        route_of(run),
+        run.plan.fingerprint if run.plan is not None else "",
         run.started_at,
         _answered(attempt, served),
         _answered(copied, told),

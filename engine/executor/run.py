@@ -40,20 +40,12 @@ MAX_MODEL = 200
 _log = logging.getLogger("interlock.executor")
 
 
-def _unheard(_: Outcome) -> None:
-    """Nobody is told."""
-
-
-def _unheld() -> None:
-    """There is nothing to let go."""
-
-
 class Run:
     """One request: :meth:`serve` works on it, :meth:`finish` ends it, once."""
 
     __slots__ = (
-        "_arrived", "_attempts", "_finished", "_mirrors", "_observe", "_paused", "_pauses", "_release", "added",
-        "begun", "call", "clients", "clock", "copied", "deadline", "decided", "dropped", "held", "plan", "started",
+        "_arrived", "_attempts", "_finished", "_mirrors", "_observe", "_paused", "_pauses", "added", "begun", "call",
+        "clients", "clock", "copied", "deadline", "decided", "dropped", "held", "let_go", "plan", "started",
         "started_at", "state", "trace", "tracing", "watches",
     )  # fmt: skip
 
@@ -89,7 +81,7 @@ class Run:
         self.copied: tuple[tuple[TargetStep, ...], bytes | None] | None = None
         self._mirrors = mirrors
         self._observe = observe
-        self._release = release
+        self.let_go = release
         self._finished: Outcome | None = None
 
     async def serve(self, graph: Graph) -> Reply | StreamReply:
@@ -292,39 +284,15 @@ class Run:
         if self.held is not None:
             self.held.end(self._attempts)
         self._observe(self._finished)
-        if self.copied is None or not self._copied(last):
-            self._release()
+        copied, mirrors = self.copied, self._mirrors
+        if copied is None or mirrors is None or last is None or not mirrors.send(self, last, *copied):
+            self.let_go()
         return self._finished
-
-    def _copied(self, served: Attempt | None) -> bool:
-        """Whether the request, which has ended with this attempt, was taken over to be copied."""
-        if self.copied is None or self._mirrors is None or served is None:
-            return False
-        targets, body = self.copied
-        return self._mirrors.send(self, targets, served, body)
-
-    def again(self, call: Call) -> Run:
-        """Another run for a copy of this request: on the same snapshot, and heard of by nobody."""
-        return Run(self.state, _unheard, self.clients, _unheld, call, self.watches)
-
-    def let_go(self) -> None:
-        """Let the snapshot go, which whoever took over the served request has held on to."""
-        self._release()
 
     @property
     def last(self) -> Attempt:
         """The attempt that ended last."""
         return self._attempts[-1]
-
-    @property
-    def route(self) -> str:
-        """The route's name; empty where there is none."""
-        return self.plan.route.name if self.plan is not None and self.plan.route is not None else ""
-
-    @property
-    def fingerprint(self) -> str:
-        """The graph's."""
-        return self.plan.fingerprint if self.plan is not None else ""
 
     def _defect(self) -> Reply:
         """An error of ours: the client learns the request's id, the log the rest."""

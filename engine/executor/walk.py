@@ -18,7 +18,7 @@ from engine.state import HedgeBudget
 
 from .attempt import Try, plain_attempt, plain_discard, plain_reply
 from .reply import Reply, StreamReply
-from .seats import Seats, attempt_at
+from .seats import Seat, Seats, attempt_at
 from .streaming import stream_attempt, stream_discard, stream_reply
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ End = Try | Reply | Reject | Failed | Onward
 async def attempt_all(run: Run, plan: Plan, route: Route) -> Reply | StreamReply:
     """Attempt candidates as the planner says, until one serves or the request ends otherwise."""
     run.state.retry_budget(route.name).request(run.started)
-    end = await _walk(run, plan, route, plan.start, len(plan.candidates))
+    end = await _Walk(run, plan, route, plan.start, len(plan.candidates)).go(plan.start)
     if isinstance(end, Try):
         return stream_reply(end) if run.call.stream else plain_reply(end)
     if isinstance(end, Failed):
@@ -58,173 +58,173 @@ async def attempt_all(run: Run, plan: Plan, route: Route) -> Reply | StreamReply
     return end
 
 
-async def _walk(run: Run, plan: Plan, route: Route, position: int, end: int, extra: HedgeBudget | None = None) -> End:
-    """Attempt the candidates from ``position`` to before ``end``.
+class _Walk:
+    """Attempts the candidates before ``end``.
 
     ``extra`` is given to a walk beside another one: each of its attempts is one more than the request needs, and takes
-    its share there; the first has taken it already. Such a walk retries nothing.
+    its share there; the first has taken it already. Such a walk retries nothing, and waits for no place.
     """
-    attempt = stream_attempt if run.call.stream else plain_attempt
-    facts = _facts(run, plan, position, extra)
-    race: Race | None = None
-    seats: Seats | None = None
-    found: End | int | None = None
-    try:
-        while True:
-            step = plan.candidates[position].step
-            if isinstance(step, Reject):
-                return step
-            try:
+
+    __slots__ = ("_end", "_extra", "_facts", "_plan", "_race", "_route", "_run", "_seats")
+
+    def __init__(
+        self, run: Run, plan: Plan, route: Route, position: int, end: int, extra: HedgeBudget | None = None
+    ) -> None:
+        self._run = run
+        self._plan = plan
+        self._route = route
+        self._end = end
+        self._extra = extra
+        passed = plan.passed if extra is None else ()
+        closed = run.clients.view(run.state).closed
+        self._facts = Facts(0.0, closed=closed, passed=passed, position=position, farthest=position)
+        self._race: Race | None = None
+        self._seats: Seats | None = None
+
+    async def go(self, position: int) -> End:
+        """How it ends when it begins with the candidate at ``position``."""
+        run, facts, extra = self._run, self._facts, self._extra
+        attempt = stream_attempt if run.call.stream else plain_attempt
+        onward: End | int = position
+        try:
+            while True:
+                seat: Seat | None = None
+                step = self._plan.candidates[position].step
+                if isinstance(step, Reject):
+                    return step
                 if step.target.provider.limited:
-                    seats = seats or Seats(run, plan, end, extra is None)
-                    tried = await _seated(run, plan, seats, position, facts)
+                    admitted = await self._admitted(position)
+                    if not isinstance(admitted, tuple):
+                        return admitted
+                    position, seat = admitted
+                candidate = self._plan.candidates[position]
+                step = candidate.step
+                assert isinstance(step, TargetStep)  # noqa: S101  - no other is admitted
+                try:
+                    hedged = extra is not None
+                    tried = run.attempt(step, hedged) if seat is None else attempt_at(run, step, hedged, seat)
+                except UncarriedError as problem:
+                    onward = self._passed_over(position, problem)
                 else:
-                    tried = run.attempt(step, extra is not None)
-            except UncarriedError as problem:
-                found = _passed_over(run, plan, facts.position, end, facts, problem)
-                if not isinstance(found, int):
-                    return found
-                position = found
-                continue
-            position = facts.position
-            if isinstance(tried, Reply | Failed | Onward):
-                return tried
-            facts.tries += 1
-            result: Verdict | None
-            if isinstance(tried, Verdict):
-                result = tried
-            else:
-                race = _raced(race, tried, plan, route, facts, extra is None)
-                result = await attempt(tried)
-                if result is None:
-                    found = tried
-                    return tried
-            if race is not None and (found := race.won()) is not None:
-                return found
-            following = _following(run, plan, route, tried, result, facts, extra is None)
-            if isinstance(following, Wait):
-                if (found := await _pause(run, race, following.delay)) is not None:
-                    return found
-            elif isinstance(following, Go):
-                position = facts.follow(following, result.outcome_class)
-                if race is not None or extra is not None:
-                    after = Failed(result.outcome_class, result)
-                    found = await _joined(run, plan, route, race, position, end, after, extra)
-                    if not isinstance(found, int):
-                        return found
-                    position = facts.follow(Go(found))
-            else:
-                return Failed(following.outcome_class, result)
-    finally:
-        if race is not None:
-            await race.finish(found if isinstance(found, Try | Reply) else None)
+                    if isinstance(tried, Reply):
+                        return tried
+                    facts.tries += 1
+                    result: Verdict | None
+                    if isinstance(tried, Verdict):
+                        result = tried
+                    else:
+                        tried.mirrors = candidate.mirrors
+                        if candidate.hedge is not None or self._race is not None:
+                            self._follow(position, tried)
+                        result = await attempt(tried)
+                        if result is None:
+                            onward = tried
+                            return tried
+                    facts.other_account = seat is not None and seat.spare
+                    onward = await self._onward(position, result)
+                if not isinstance(onward, int):
+                    return onward
+                position = onward
+        finally:
+            if self._race is not None:
+                await self._race.finish(onward if isinstance(onward, Try | Reply) else None)
 
-
-def _facts(run: Run, plan: Plan, position: int, extra: HedgeBudget | None) -> Facts:
-    """What the planner must know of a walk that begins."""
-    passed, closed = plan.passed if extra is None else (), run.clients.view(run.state).closed
-    return Facts(0.0, closed=closed, passed=passed, position=position, farthest=position)
-
-
-def _raced(race: Race | None, tried: Try, plan: Plan, route: Route, facts: Facts, count: bool) -> Race | None:
-    """The race that this attempt is a part of, if it is hedged or others are under way."""
-    candidate = plan.candidates[facts.position]
-    tried.mirrors = candidate.mirrors
-    if race is not None or candidate.hedge is not None:
-        race = race or Race(tried.run, plan, route, facts, count)
-        race.follow(facts.position, tried)
-    return race
-
-
-async def _seated(
-    run: Run, plan: Plan, seats: Seats, position: int, facts: Facts
-) -> Try | Reply | Verdict | Failed | Onward:
-    """An attempt where there is room for it, at the candidate at ``position`` or at another one, which facts tell."""
-    admitted = await seats.admit(position, facts)
-    if admitted is None:
+    async def _admitted(self, position: int) -> tuple[int, Seat | None] | End:
+        """The candidate that is attempted, with its place; or how the walk ends where nobody has room."""
+        seats = self._seats
+        if seats is None:
+            seats = self._seats = Seats(self._run, self._plan, self._end, self._extra is None)
+        admitted = await seats.admit(position, self._facts)
+        if admitted is not None:
+            return admitted
         refusal = seats.refusal()
-        failed = Failed(refusal.outcome_class, refusal)
-        return failed if seats.patient else Onward(position, failed)
-    position, seat = admitted
-    step = plan.candidates[position].step
-    assert isinstance(step, TargetStep)  # noqa: S101  - no other is admitted
-    hedged = not seats.patient
-    return run.attempt(step, hedged) if seat is None else attempt_at(run, step, hedged, seat)
+        after = Failed(refusal.outcome_class, refusal)
+        return after if self._extra is None else Onward(position, after)
 
+    def _follow(self, position: int, tried: Try) -> None:
+        """This attempt may have another one beside it."""
+        if self._race is None:
+            self._race = Race(self._run, self._plan, self._route, self._facts, self._extra is None)
+        self._race.follow(position, tried)
 
-def _passed_over(run: Run, plan: Plan, position: int, end: int, facts: Facts, problem: UncarriedError) -> End | int:
-    """Where a walk goes on after a candidate that cannot take the request, or how it ends."""
-    onward = pass_over(plan, position, facts, run.now())
-    if isinstance(onward, Stop) and onward.outcome_class is OutcomeClass.OVERLOADED:
-        return Failed(onward.outcome_class, Verdict(onward.outcome_class))
-    failed = Failed(OutcomeClass.INVALID_REQUEST, problem)
-    if not isinstance(onward, Go):
-        return failed
-    return facts.follow(onward) if onward.position < end else Onward(onward.position, failed)
+    def _passed_over(self, position: int, problem: UncarriedError) -> End | int:
+        """Where the walk goes on after a candidate that cannot take the request, or how it ends."""
+        onward = pass_over(self._plan, position, self._facts, self._run.now())
+        if isinstance(onward, Stop) and onward.outcome_class is OutcomeClass.OVERLOADED:
+            return Failed(onward.outcome_class, Verdict(onward.outcome_class))
+        failed = Failed(OutcomeClass.INVALID_REQUEST, problem)
+        if not isinstance(onward, Go):
+            return failed
+        return self._facts.follow(onward) if onward.position < self._end else Onward(onward.position, failed)
 
+    async def _onward(self, position: int, result: Verdict) -> End | int:
+        """Where the walk goes on after this attempt, which failed, when it is time to; or how it ends."""
+        if self._race is not None and (won := self._race.won()) is not None:
+            return won
+        following = self._following(position, result)
+        if isinstance(following, Wait):
+            return await self._pause(following.delay) or position
+        if not isinstance(following, Go):
+            return Failed(following.outcome_class, result)
+        position = self._facts.follow(following, result.outcome_class)
+        if self._race is None and self._extra is None:
+            return position
+        found = await self._joined(position, Failed(result.outcome_class, result))
+        return self._facts.follow(Go(found)) if isinstance(found, int) and found != position else found
 
-def _following(
-    run: Run, plan: Plan, route: Route, tried: Try | Verdict, result: Verdict, facts: Facts, may_retry: bool
-) -> Next:
-    """What the planner says after an attempt."""
-    position = facts.position
-    facts.other_account = isinstance(tried, Try) and tried.seat is not None and tried.seat.spare
-    if result.outcome_class is OutcomeClass.CONTEXT_EXCEEDED:
-        step = plan.candidates[position].step
-        window = step.target.context_window if isinstance(step, TargetStep) else None
-        facts.larger_than = max(facts.larger_than, window or 0)
-    moment = run.clock()
-    budget = run.state.retry_budget(route.name)
-    facts.attempts = run.begun
-    facts.remaining = run.deadline - moment
-    facts.retry_after = result.retry_after
-    facts.retry_allowed = may_retry and budget.allows(route.retry.budget, moment)
-    following = advance(plan, position, result.outcome_class, facts, run.now())
-    if isinstance(following, Wait) or (isinstance(following, Go) and following.again):
-        # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
-        budget.retry(moment)
-    return following
+    def _following(self, position: int, result: Verdict) -> Next:
+        """What the planner says after an attempt."""
+        run, route, facts = self._run, self._route, self._facts
+        if result.outcome_class is OutcomeClass.CONTEXT_EXCEEDED:
+            step = self._plan.candidates[position].step
+            window = step.target.context_window if isinstance(step, TargetStep) else None
+            facts.larger_than = max(facts.larger_than, window or 0)
+        moment = run.clock()
+        budget = run.state.retry_budget(route.name)
+        facts.attempts = run.begun
+        facts.remaining = run.deadline - moment
+        facts.retry_after = result.retry_after
+        facts.retry_allowed = self._extra is None and budget.allows(route.retry.budget, moment)
+        following = advance(self._plan, position, result.outcome_class, facts, run.now())
+        if isinstance(following, Wait) or (isinstance(following, Go) and following.again):
+            # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
+            budget.retry(moment)
+        return following
 
-
-async def _joined(
-    run: Run,
-    plan: Plan,
-    route: Route,
-    race: Race | None,
-    position: int,
-    end: int,
-    after: Failed,
-    extra: HedgeBudget | None,
-) -> End | int:
-    """Where a walk with others beside it really goes on: what is under way already is waited for, not done again."""
-    lane = None if race is None else race.join(position)
-    if lane is not None:
-        found = await lane
-        if not isinstance(found, Onward):
-            return found
-        position, after = found.position, found.after
-        refuses = isinstance(plan.candidates[position].step, Reject)
-        if run.begun >= route.retry.max_attempts and not refuses:
-            return after
-    if position >= end:
-        return Onward(position, after)
-    if extra is not None:
-        if not extra.allows():
+    async def _joined(self, position: int, after: Failed) -> End | int:
+        """Where a walk with others beside it really goes on: what is under way is waited for, not done again."""
+        lane = None if self._race is None else self._race.join(position)
+        if lane is not None:
+            walk, stop = lane
+            found = await walk
+            if isinstance(found, Failed) and isinstance(found.said, Verdict):
+                # Nobody there served: it is as if this walk had tried them.
+                self._facts.tries, self._facts.farthest = 1, max(self._facts.farthest, stop - 1)
+                return await self._onward(position, found.said)
+            if not isinstance(found, Onward):
+                return found
+            position, after = found.position, found.after
+            refuses = isinstance(self._plan.candidates[position].step, Reject)
+            if self._run.begun >= self._route.retry.max_attempts and not refuses:
+                return after
+        if position >= self._end:
             return Onward(position, after)
-        extra.hedge()
-    return position
+        if self._extra is not None:
+            if not self._extra.allows():
+                return Onward(position, after)
+            self._extra.hedge()
+        return position
 
-
-async def _pause(run: Run, race: Race | None, seconds: float) -> End | None:
-    """The wait before a retry; how the request ends if it is over before that."""
-    run.pause()
-    try:
-        if race is None:
-            await asyncio.sleep(seconds)
-            return None
-        return await race.wait(seconds)
-    finally:
-        run.resume()
+    async def _pause(self, seconds: float) -> End | None:
+        """The wait before a retry; how the request ends if it is over before that."""
+        self._run.pause()
+        try:
+            if self._race is None:
+                await asyncio.sleep(seconds)
+                return None
+            return await self._race.wait(seconds)
+        finally:
+            self._run.resume()
 
 
 class Race:
@@ -273,7 +273,7 @@ class Race:
         if go is None:
             return
         budget.hedge()
-        walk = _walk(run, self._plan, self._route, go.position, hedge.end, budget)
+        walk = _Walk(run, self._plan, self._route, go.position, hedge.end, budget).go(go.position)
         lane = asyncio.get_running_loop().create_task(walk, name="interlock-hedge")
         self._lanes.append((range(go.position, hedge.end), lane))
         facts.under_way = (*facts.under_way, go.position)
@@ -297,12 +297,12 @@ class Race:
         await asyncio.wait((self._winner,), timeout=seconds)
         return self.won()
 
-    def join(self, position: int) -> asyncio.Task[End] | None:
-        """The walk that attempts this candidate already, once."""
+    def join(self, position: int) -> tuple[asyncio.Task[End], int] | None:
+        """The walk that attempts this candidate already, and before which one it ends; once."""
         for at, (candidates, lane) in enumerate(self._lanes):
             if position in candidates:
                 self._lanes[at] = (range(0), lane)
-                return lane
+                return lane, candidates.stop
         return None
 
     async def finish(self, served: Try | Reply | None) -> None:

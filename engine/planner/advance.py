@@ -123,7 +123,9 @@ def _onward(plan: Plan, position: int, outcome: OutcomeClass, facts: Facts, now:
             skip = closure = None
             if isinstance(step, TargetStep):
                 skip = _too_small(step, facts.larger_than)
-                closure = facts.closed(step, now) if skip is None else None
+                # What is under way there already asks no more of a target that is to be left alone.
+                if skip is None and to not in facts.under_way:
+                    closure = facts.closed(step, now)
             if closure is not None and isinstance(step, TargetStep):
                 passed.append((to, step, closure))
                 skip = passed_over(step, closure, now)

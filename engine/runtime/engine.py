@@ -75,7 +75,7 @@ class Engine:
         self._prober = Prober(self._live, self.state, self.checks)
         self._reloader = Reloader(self._source, self._live, self._last_good)
         self._standing = Standing(self._live, self._reloader, self.checks)
-        self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared)
+        self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared, self.records)
         self._observers = Observers([self.telemetry.observe, *observers])
         self.executor = Executor(self.state, self._observers, self._observers.mirrored)
 
@@ -132,11 +132,9 @@ class Engine:
             self._observers.add(self.checks.observe)
             self.records.revision(self.snapshot)
         self.telemetry.start()
-        if self._probes:
-            self._tasks = [asyncio.create_task(self._prober.run(), name="interlock-probes")]
         if self._watch:
             watcher = Watcher(self._source.folders, self._look, self._reloader.changed, self._poll_seconds)
-            self._tasks += [
+            self._tasks = [
                 asyncio.create_task(watcher.run(), name="interlock-watch"),
                 asyncio.create_task(self._reloader.run(), name="interlock-reload"),
             ]
@@ -157,6 +155,7 @@ class Engine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self._prober.close()
         await self.executor.close()
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
@@ -358,7 +357,8 @@ class Engine:
         for provider in snapshot.clients.renewed:
             self.state.renew(provider, now)
         self.checks.retain(snapshot.graph)
-        self._prober.changed()
+        if self._probes:
+            self._prober.changed()
         self.records.revision(snapshot)
         self.shared.follow(snapshot.graph)
         self.telemetry.follow(snapshot, os.environ if self._environ is None else self._environ)

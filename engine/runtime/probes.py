@@ -29,7 +29,7 @@ _SMALLEST = Request(input_tokens=8, max_tokens=16)
 
 
 class Prober:
-    """Probes the providers of the current graph that ask for it. :meth:`run` is the task; it ends by cancellation."""
+    """Probes the providers of the current graph that ask for it. While none does, there is no task."""
 
     def __init__(self, live: Live, state: State, checks: Checks, seed: int | None = None) -> None:
         self._live = live
@@ -41,16 +41,31 @@ class Prober:
         """Who is asked when, by the loop's clock."""
         self._running: dict[str, tuple[Provider, asyncio.Task[None]]] = {}
         self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
     def changed(self) -> None:
-        """Another graph is current."""
+        """Another graph is current: probe by it from here on."""
         self._wake.set()
+        asked = any(provider.health is not None for provider in self._live.current.graph.providers.values())
+        if asked and self._task is None:
+            self._graph = None
+            self._task = asyncio.create_task(self._run(), name="interlock-probes")
 
-    async def run(self) -> None:
-        """Probe until cancelled; then no probe is under way any more."""
+    async def close(self) -> None:
+        """Probe no more; then no probe is under way either. May be repeated."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self) -> None:
+        """Probe until cancelled, or until nobody is to be asked."""
         try:
             while True:
                 self._follow(self._live.current.graph)
+                if not self._due and not self._running:
+                    self._task = None
+                    return
                 self._begin()
                 await self._wait()
         finally:

@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import to_builtins
+
 from engine.errors import PrepareError
 from engine.exchange import Outcome, Tracing
 from engine.executor.credentials import Source
@@ -24,6 +26,7 @@ from engine.telemetry.meter import Meter
 from engine.telemetry.workers import EVERY, Shared
 
 from .live import Live
+from .records import Records
 from .reloader import Reloader
 from .shared import Shared as SharedStore
 from .snapshot import Snapshot
@@ -40,8 +43,9 @@ _log = logging.getLogger("interlock.telemetry")
 class Telemetry:
     """Counts, and shows what was counted together with the state of the moment. Belongs to the engine's event loop."""
 
-    def __init__(self, state: State, live: Live, reloader: Reloader, store: SharedStore) -> None:
+    def __init__(self, state: State, live: Live, reloader: Reloader, store: SharedStore, records: Records) -> None:
         self.meter = Meter(self._known)
+        self._records = records
         self._reloader = reloader
         self._store = store
         self._state = state
@@ -138,6 +142,8 @@ class Telemetry:
         exported, store = state.export(now), self._store.store
         if store is not None:
             exported["store"] = store.export()
+        if (ledger := self._records.ledger) is not None:
+            exported["ledger"] = to_builtins(ledger.counts())
         return Facts(
             _version(),
             os.getpid(),

@@ -78,6 +78,7 @@ def _log_to_stderr(level: str, who: str = "") -> None:
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format=shown)
     # Every moved file would be a line of its own; what becomes of an edit is in our log.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class MirrorTallies:
             tally.similarity += record.similarity
 
     def drop(self, route: str, target: str, why: str) -> None:
-        """A copy was not sent: ``busy``, ``closed`` or ``unsendable``."""
+        """A copy was not sent: ``busy``, ``unsendable``, or the reason of a closure."""
         dropped = self._of(route, target).dropped
         dropped[why] = dropped.get(why, 0) + 1
 

@@ -260,6 +260,14 @@ STORE_AWAY = _ours(
     "Seconds for which the store of shared state was away.",
     "s",
 )
+LEDGER_UP = _ours("interlock_ledger_up", "gauge", "", "1 while the ledger is written, 0 while that fails.")
+LEDGER_ROWS = _ours(
+    "interlock_ledger_rows_total",
+    "counter",
+    "result",
+    "Rows for the ledger: `written`, `refused` by its database, and `dropped` for want of room or time.",
+)
+LEDGER_WAITING = _ours("interlock_ledger_waiting", "gauge", "", "Rows that wait to be written to the ledger.")
 BUILD = _ours("interlock_build_info", "gauge", "version", "1, with the version that runs.")
 SERIES = _ours("interlock_metrics_label_sets", "gauge", "", "Label sets of requests and attempts that are kept apart.")
 OVERFLOWN = _ours(

@@ -1,4 +1,5 @@
-"""What live state exports, as samples: circuits, holds, latency, limits of providers, mirrors, the shared store.
+"""What live state exports, as samples: circuits, holds, latency, limits of providers, mirrors, the shared store,
+the ledger.
 
 Each part of the export that is missing has no samples; so has each number that is not known.
 """
@@ -25,6 +26,7 @@ def live(export: Mapping[str, Any], now: float) -> Iterator[tuple[Definition, li
     yield from _limits(export.get("headroom", {}))
     yield from _mirrors(export.get("mirrors", ()))
     yield from _store(export.get("store", {}))
+    yield from _ledger(export.get("ledger", {}))
 
 
 def _closed(circuits: _Rows, holds: _Rows, credentials: _Rows, now: float) -> list[_Row]:
@@ -59,6 +61,13 @@ def _store(store: Mapping[str, float]) -> Iterator[tuple[Definition, list[_Row]]
         yield d.STORE_UP, [((), store["up"])]
         yield d.STORE_DECISIONS, [((result,), store[result]) for result in ("asked", "refused", "alone")]
         yield d.STORE_AWAY, [((), store["away_seconds"])]
+
+
+def _ledger(ledger: Mapping[str, Any]) -> Iterator[tuple[Definition, list[_Row]]]:
+    if ledger:
+        yield d.LEDGER_UP, [((), 0.0 if ledger["trouble"] else 1.0)]
+        yield d.LEDGER_ROWS, [((result,), ledger[result]) for result in ("written", "refused", "dropped")]
+        yield d.LEDGER_WAITING, [((), ledger["waiting"])]
 
 
 def _summed(rows: Iterable[_Row]) -> list[_Row]:

@@ -151,6 +151,7 @@ class Gateway:
     def left_over(self) -> list[object]:
         """What requests have left behind in the engine: attempts under way, held snapshots, tasks."""
         tasks = [task for task in asyncio.all_tasks() if "/engine/" in task.get_coro().cr_code.co_filename]
+        tasks = [task for task in tasks if task.get_name() != "interlock-probes"]  # it is the engine's, and stays
         pins = self.engine.snapshot.pins
         return [*self.engine.state.snapshot(), *tasks, *([pins] if pins else [])]
 

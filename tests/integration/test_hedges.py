@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -326,3 +327,45 @@ def test_no_more_is_sent_than_was_declared_however_slow_all_are(tmp_path: Path) 
 
     scripts = {"one": late(False, 0.05), "two": late(False, 0.05)}
     play(tmp_path, scenario, scripts=scripts, step=hedge(delay="20ms", extra="5%"))
+
+
+def test_whatever_happens_to_many_at_once_nothing_is_left_and_all_is_counted(tmp_path: Path) -> None:
+    """Slow, failing, stalled and broken answers, streamed or not, and clients that leave at any moment."""
+    chance = random.Random(7)
+
+    def mixed(seen: Seen) -> Answer:
+        streamed = bool(seen.body.get("stream"))
+        answers: list[Answer] = [
+            served(streamed),
+            late(streamed, chance.uniform(0.0, 0.1)),
+            (chance.uniform(0.0, 0.1), *error(500)),
+            (Do.STALL,),
+            (Do.CLOSE,),
+            (stream(START, chunk("x"), Do.CLOSE, end=False) if streamed else (b"nonsense", Do.CLOSE)),
+        ]
+        return chance.choices(answers, [4, 4, 2, 1, 1, 1])[0]
+
+    async def one(gateway: Gateway) -> None:
+        reader, writer = await gateway.send(chat(chance.random() < 0.5))
+        try:
+            async with asyncio.timeout(chance.choice([0.01, 0.03, 0.06, 2.0])):
+                await reader.read(100_000)
+        except (TimeoutError, ConnectionError):
+            pass
+        writer.transport.abort()
+
+    async def scenario(gateway: Gateway, upstream: Upstream) -> None:
+        for _ in range(10):
+            await asyncio.gather(*(one(gateway) for _ in range(30)))
+        await until(lambda: len(gateway.outcomes) == 300)
+        attempts = [attempt for outcome in gateway.outcomes for attempt in outcome.attempts]
+        assert 0 < sum(attempt.hedged for attempt in attempts) <= 0.5 * 300
+        assert all(sum(a.outcome_class == "served" for a in o.attempts) <= 1 for o in gateway.outcomes)
+        assert all(o.attempts[-1].outcome_class == "served" for o in gateway.outcomes if o.outcome_class == "served"), (
+            "who served is recorded last"
+        )
+        assert len({outcome.request_id for outcome in gateway.outcomes}) == 300
+
+    policy = {"timeouts": {"attempt": "300ms", "first_token": "300ms", "total": "1s"}, "retry": QUICK}
+    step = {"fallback": [hedge(delay="20ms", extra="50%"), "three/m"]}
+    play(tmp_path, scenario, scripts=dict.fromkeys(("one", "two", "three"), mixed), step=step, policy=policy)

@@ -234,3 +234,20 @@ def test_a_copy_without_a_credential_is_a_skip(tmp_path: Path) -> None:
         assert upstream.calls("two") == 0
 
     play(tmp_path, scenario, scripts={"one": served(False)}, step=mirror(), env=environ("two"))
+
+
+def test_copies_stay_within_the_limits_of_their_provider(tmp_path: Path) -> None:
+    """They take part of them, and go without rather than stand in line."""
+
+    async def scenario(gateway: Gateway, upstream: Upstream) -> None:
+        began = time.monotonic()
+        for _ in range(5):
+            assert (await gateway.ask()).status == 200
+        await until(lambda: rows(gateway) and sum(rows(gateway)[0]["dropped"].values()) == 3)
+        assert time.monotonic() - began < 5
+        assert (rows(gateway)[0]["dropped"], upstream.calls("two")) == ({"limit": 3}, 2)
+        await row(gateway, 2)
+
+    providers = {"two": {"limits": [{"requests": 2, "per": "1h"}]}}
+    scripts = {"one": served(False), "two": served(False)}
+    play(tmp_path, scenario, scripts=scripts, step=mirror(), providers=providers)

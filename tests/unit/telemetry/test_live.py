@@ -34,6 +34,7 @@ HEADROOM = {"one/m": [{"name": "requests", "limit": 100, "remaining": 40, "reset
 MIRRORS = [
     {"route": "chat", "to": "new/m", "copies": 3, "outcomes": {"served": 2, "timeout": 1}, "dropped": {"busy": 4}}
 ]
+LEDGER = {"written": 5, "refused": 1, "dropped": 2, "waiting": 3, "failures": 4, "trouble": "database is locked"}
 STORE = {"up": 1.0, "asked": 7, "refused": 2, "alone": 1, "aways": 1, "away_seconds": 0.5, "processes": 2}
 
 
@@ -68,6 +69,10 @@ STORE = {"up": 1.0, "asked": 7, "refused": 2, "alone": 1, "aways": 1, "away_seco
         ({"store": STORE}, d.STORE_UP, {(): 1.0}),
         ({"store": STORE}, d.STORE_DECISIONS, {("asked",): 7, ("refused",): 2, ("alone",): 1}),
         ({"store": STORE}, d.STORE_AWAY, {(): 0.5}),
+        ({"ledger": LEDGER}, d.LEDGER_UP, {(): 0.0}),
+        ({"ledger": {**LEDGER, "trouble": ""}}, d.LEDGER_UP, {(): 1.0}),
+        ({"ledger": LEDGER}, d.LEDGER_ROWS, {("written",): 5, ("refused",): 1, ("dropped",): 2}),
+        ({"ledger": LEDGER}, d.LEDGER_WAITING, {(): 3}),
     ],
 )
 def test_what_an_export_says(export: dict[str, Any], definition: d.Definition, rows: dict[Any, float]) -> None:
