@@ -105,16 +105,16 @@ def findings(played: Played) -> Iterator[Diagnostic]:
         document = played.compilation.sources[("test", example.name)]
         several = "scenario" in document.tree
         for at, step in enumerate(example.steps):
-            for mismatch in step.mismatches:
+            for number, mismatch in enumerate(step.mismatches):
                 place = ("scenario", at, "expect", mismatch.what) if several else ("expect", mismatch.what)
                 where = f", step {at + 1}" if several else ""
                 yield diagnose(
                     document,
                     "T701",
                     place,
-                    f'test "{example.name}"{where}: {mismatch.what} is not what is expected',
+                    f'test "{example.name}"{where}: not the expected {mismatch.what}',
                     label=f"came: {mismatch.actual}",
-                    detail="\n".join(_course_lines(step)),
+                    detail="" if number else "\n".join(_course_lines(step)),
                     hint="correct the configuration, or the test",
                 )
     if played.falls_short:

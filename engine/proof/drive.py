@@ -61,7 +61,7 @@ def drive(
     graph: Graph, request: Request, world: World, faults: Faults, now: float, output_tokens: int | None = None
 ) -> Course:
     """The course of ``request`` in ``world`` at ``now`` (Unix seconds). The world's state learns of every attempt."""
-    world.now = now
+    world.moment = now
     made = plan(graph, request, world, now)
     held: Grant | None = None
     if made.limits and made.stop is None:

@@ -60,7 +60,7 @@ class World:
         latency: Mapping[str, float] | None = None,
     ) -> None:
         self.state = state
-        self.now = 0.0
+        self.moment = 0.0
         self._latency = dict(latency or {})
         self._broken = tuple(broken)
         self._no_credential = tuple(no_credential)
@@ -105,5 +105,5 @@ class World:
         return bucket(value)
 
     def refuses(self, claims: tuple[Claim, ...]) -> Refusal | None:
-        """Which of these claims has no room at the time that :attr:`now` says."""
-        return self.state.store.peek(claims, self.now)
+        """Which of these claims has no room at the time that :attr:`moment` says."""
+        return self.state.store.peek(claims, self.moment)

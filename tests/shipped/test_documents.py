@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from engine import Engine, Outcome, RequestError
+from engine.cli.tested import play_all
 from engine.compiler import compile_folder
 from engine.executor.transport import Answer, StreamAnswer, TransportOptions
 from engine.graph import Graph, Provider, matches
@@ -115,5 +116,11 @@ def test_every_shipped_route_but_the_demo_has_one() -> None:
 
 
 def test_the_documents_are_where_they_belong() -> None:
-    files = {d.file for d in COMPILED.diagnostics if d.code == "W905"}
+    files = {source.source.file_of(()) for (kind, _), source in COMPILED.sources.items() if kind == "test"}
     assert files == {path.relative_to(ROOT).as_posix() for path in Path(ROOT, "policies/tests").glob("*.yaml")}
+
+
+def test_interlock_test_says_the_same() -> None:
+    found = play_all(ROOT, (), (), None)
+    assert found.holds
+    assert {example.name for example in found.examples} == {document.name for document in DOCUMENTS}

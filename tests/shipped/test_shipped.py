@@ -19,8 +19,6 @@ SHIPPED = {"repository": ROOT, "demo": DEMO}
 
 #: Notes that a provider or a model is not used: a catalogue offers more than one configuration takes.
 UNUSED = {"N911", "N912"}
-#: Warnings that test documents are not run by this version. The ones that ship are held to the engine by a test here.
-NOT_RUN = {"W905"}
 
 
 def secrets_of(root: Path) -> set[str]:
@@ -36,7 +34,7 @@ def compiled(root: Path, environ: dict[str, str]) -> Compilation:
 @pytest.mark.parametrize("root", SHIPPED.values(), ids=SHIPPED.keys())
 def test_compiles_without_a_finding_when_secrets_are_set(root: Path) -> None:
     compilation = compiled(root, dict.fromkeys(secrets_of(root), "set"))
-    found = [d for d in compilation.diagnostics if not (d.code in NOT_RUN and d.summary.startswith("test "))]
+    found = compilation.diagnostics
     assert [(d.code, d.file, d.line, d.summary) for d in found if d.severity != "note"] == []
     assert {d.code for d in found} <= UNUSED
     assert compilation.graph is not None
@@ -49,7 +47,7 @@ def test_unset_secrets_are_warnings_and_nothing_worse() -> None:
     used = {t.provider for route in compilation.graph.routes.values() for t in route.targets}
     secrets = {provider.auth.secret.name for provider in used if provider.auth.secret}
     assert len(secrets) >= 4
-    found = [d for d in compilation.diagnostics if d.code not in UNUSED | NOT_RUN]
+    found = [d for d in compilation.diagnostics if d.code not in UNUSED]
     assert {(d.severity, d.code) for d in found} == {("warning", "W903")}
     assert len(found) == len(secrets)
     assert all(sum(secret in d.summary for d in found) == 1 for secret in secrets)
