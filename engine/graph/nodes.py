@@ -185,7 +185,7 @@ class Breaker:
     """
 
     window: float = 30.0
-    min_requests: int = 10
+    min_requests: int = 20
     error_rate: float = 0.5
     consecutive: int = 5
     slow_longer_than: float | None = None

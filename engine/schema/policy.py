@@ -99,7 +99,7 @@ class BreakerRules(Model):
         default=None, description="How far back failures are counted; 30s by default."
     )
     min_requests: Opt[Attempts] = Field(
-        default=None, description="Fewer attempts than this in the window open it by no share; 10 by default."
+        default=None, description="Fewer attempts than this in the window open it by no share; 20 by default."
     )
     error_rate: Opt[Percent] = Field(
         default=None, description="Share of failures in the window that opens it; 50% by default."
