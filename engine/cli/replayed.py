@@ -50,7 +50,7 @@ def replayed_text(replayed: Replayed, log: str, color: bool) -> str:
             continue
         lines += ["", f"{paint(word, 'bold', color)}  ({replayed.kinds[kind]})"]
         for change, tally in rows[:_SHOWN]:
-            lines.append(f"  {tally.count} x  {change.then}  ->  {change.now}  (for example {tally.example})")
+            lines.append(f"  {tally.count} x  {change.then}  ->  {change.here}  (for example {tally.example})")
         if len(rows) > _SHOWN:
             lines.append(f"  and {plural(len(rows) - _SHOWN, 'other change')}; --format json lists them")
     return "\n".join(lines)
@@ -66,9 +66,7 @@ def _caveats(replayed: Replayed) -> list[str]:
     if count := replayed.taken.get(RACE, 0):
         lines.append(f"{count} raced attempts: each decision was checked; who was faster is taken from the record")
     if count := replayed.taken.get(PLACES, 0):
-        lines.append(
-            f"{count} asked for room under limits: each decision was checked; who had some is taken from it"
-        )
+        lines.append(f"{count} asked for room under limits: each decision was checked; who had some is taken from it")
     if replayed.withheld:
         lines.append(f"{replayed.withheld} not replayed: they went by values that may not be written down")
     if replayed.unplanned:

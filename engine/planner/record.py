@@ -190,7 +190,7 @@ class Step(Struct, omit_defaults=True):
     at: int
     walk: int = 0
     outcome: OutcomeClass | None = None
-    now: float = 0.0
+    moment: float = 0.0
     remaining: float = 0.0
     attempts: int = 0
     tries: int = 0
@@ -322,16 +322,25 @@ class UnreadError(LookupError):
     """A record does not hold this attribute: nothing read it then."""
 
 
+#: What an attribute is shown as that nothing read then.
+UNREAD = "(not recorded)"
+
+
 class Recalled(Request):
-    """The request as a record holds it. Reading what nothing read then raises :class:`UnreadError`."""
+    """The request as a record holds it. Reading what nothing read then raises :class:`UnreadError`; to ``show`` it, it
+    is :data:`UNREAD`.
+    """
 
     read: dict[str, Any] = msgspec.field(default_factory=dict)
+    show: bool = False
 
     def get(self, attribute: str) -> Any:
         """The attribute's value, as far as it is known."""
         if attribute in self.read:
             return self.read[attribute]
         if attribute in ELSEWHERE or attribute.startswith(("metadata.", "header.")):
+            if self.show:
+                return UNREAD
             raise UnreadError(attribute)
         return getattr(self, attribute, None)
 

@@ -199,9 +199,9 @@ class _Check:
 def _ask(made: Plan, step: Step, facts: Facts) -> Next | None:
     facts.closed = _closed(step.closed)
     if step.do == "advance" and step.outcome is not None:
-        return advance(made, step.at, step.outcome, facts, step.now)
+        return advance(made, step.at, step.outcome, facts, step.moment)
     ask = {"beside": beside, "instead": instead, "pass_over": pass_over}[step.do]
-    return ask(made, step.at, facts, step.now)
+    return ask(made, step.at, facts, step.moment)
 
 
 def _planned_otherwise(now: Planned, then: Planned | None) -> str:
@@ -258,7 +258,7 @@ class Change(Struct, frozen=True):
 
     kind: str
     then: str
-    now: str
+    here: str
 
 
 #: What may change, in the order in which it is told: the route, the variants of splits, how the request ends
@@ -327,14 +327,14 @@ def _attempts(made: Plan, record: Record, then: Planned) -> list[str]:
                 break
             facts.tries += 1
             facts.attempts = len(out)
-            given = asked[number] if number < len(asked) else Step("advance", position, now=record.at, remaining=total)
+            given = asked[number] if number < len(asked) else Step("advance", position, moment=record.at, remaining=total)
             number += 1
             facts.remaining, facts.retry_after = given.remaining, given.retry_after
             facts.retry_allowed, facts.other_account = given.retry_allowed, given.other_account
             facts.closed = _closed(given.closed)
             if outcome is _C.CONTEXT_EXCEEDED:
                 facts.larger_than = max(facts.larger_than, step.target.context_window or 0)
-            following = advance(made, position, outcome, facts, given.now)
+            following = advance(made, position, outcome, facts, given.moment)
         if isinstance(following, Stop):
             break
         if isinstance(following, Go):

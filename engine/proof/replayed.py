@@ -128,7 +128,7 @@ class Replayed:
             "changed": self.changed,
             "kinds": {kind: self.kinds[kind] for kind in KINDS if self.kinds[kind]},
             "changes": [
-                {"kind": c.kind, "then": c.then, "now": c.now, "count": t.count, "example": t.example}
+                {"kind": c.kind, "then": c.then, "here": c.here, "count": t.count, "example": t.example}
                 for c, t in self.ordered()
             ],
             "not_replayed": {"withheld": self.withheld, "never_planned": self.unplanned, "unread": dict(self.unread)},
@@ -141,4 +141,4 @@ class Replayed:
     def ordered(self) -> list[tuple[Change, Tally]]:
         """The changes by kind, the most frequent first."""
         rows = self.changes.items()
-        return sorted(rows, key=lambda row: (KINDS.index(row[0].kind), -row[1].count, row[0].then, row[0].now))
+        return sorted(rows, key=lambda row: (KINDS.index(row[0].kind), -row[1].count, row[0].then, row[0].here))

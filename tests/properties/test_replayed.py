@@ -1,4 +1,4 @@
-"""Whatever the tree, the state and the fates: what the engine recorded of its decisions replays without a difference."""
+"""Whatever the tree, the state and the fates: what the engine recorded of its decisions replays without difference."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ steps = st.recursive(
             }
         ),
         st.tuples(st.sampled_from(["latency", "least_busy", "weighted", "usage", "hash"]), inner, inner).map(
-            lambda row: {"balance": {"by": row[0], "steps": [row[1], row[2]], **({"key": "user"} if row[0] == "hash" else {})}}
+            lambda row: {
+                "balance": {"by": row[0], "steps": [row[1], row[2]], **({"key": "user"} if row[0] == "hash" else {})}
+            }
         ),
         st.tuples(inner, inner).map(
             lambda both: {"switch": {"cases": [{"when": {"user": "u1"}, "step": both[0]}], "default": both[1]}}
@@ -150,7 +152,7 @@ async def recorded(folder: Path, scripts: dict[str, list[str]]) -> tuple[Graph, 
         return engine.graph, kept.lines
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(steps, retries, breakers, limits, fates)
 def test_records_replay_without_a_difference(
     step: Any, retry: dict[str, Any], breaker: Any, limit: Any, fate: dict[str, list[str]]
@@ -168,7 +170,9 @@ def test_records_replay_without_a_difference(
     assert len(records) == len(lines) == 7
     assert [(record.id, fact) for record in records if (fact := check(graph, record)) is not None] == []
     # What is compared with the very configuration that decided it is unchanged too, where nothing ran side by side.
-    assert [(record.id, compare(graph, record)) for record in records if not record.taken and compare(graph, record)] == []
+    assert [
+        (record.id, compare(graph, record)) for record in records if not record.taken and compare(graph, record)
+    ] == []
     assert CANARY.encode() not in b"".join(lines)
     replayed = Replayed([graph])
     for record in records:
