@@ -42,11 +42,11 @@ class Asked(Struct, frozen=True, omit_defaults=True):
 
 
 class Shut(Struct, frozen=True, omit_defaults=True):
-    """A target that was to be passed over; ``until`` and ``tried`` are Unix seconds, ``None`` is for ever."""
+    """A target that was to be passed over; ``until`` and ``tried`` are Unix seconds."""
 
     target: str
     circuit: str
-    until: float | None
+    until: float
     reason: Literal["breaker", "held", "credential", "limit"]
     detail: str = ""
     tried: float = 0.0
@@ -55,14 +55,14 @@ class Shut(Struct, frozen=True, omit_defaults=True):
     @property
     def closure(self) -> Closure:
         """The answer that the planner got."""
-        until = math.inf if self.until is None else self.until
-        return Closure(until, self.reason, self.detail, self.tried, self.free)
+        return Closure(self.until, self.reason, self.detail, self.tried, self.free)
 
 
 def shut(step: TargetStep, closure: Closure) -> Shut:
     """The note of a closure."""
-    until = None if closure.until == math.inf else closure.until
-    return Shut(step.target.id, step.circuit, until, closure.reason, closure.detail, closure.tried, closure.free)
+    return Shut(
+        step.target.id, step.circuit, closure.until, closure.reason, closure.detail, closure.tried, closure.free
+    )
 
 
 class Refused(Struct, frozen=True, omit_defaults=True):
@@ -259,6 +259,21 @@ class Record(Struct, omit_defaults=True):
 
 
 _USUAL = Seen()
+
+
+def sound(record: Record) -> bool:
+    """Whether the steps speak of candidates only that the plan has."""
+    if not record.steps:
+        return True
+    count = 0 if record.plan is None else len(record.plan.candidates)
+    for step in record.steps:
+        go = 0 if step.answer is None or step.answer.go is None else step.answer.go
+        if not (0 <= step.at < count and 0 <= go < count) or (step.do == "advance" and step.outcome is None):
+            return False
+        for position in (*step.passed, *step.under_way, *(position for position, _ in step.left)):
+            if not 0 <= position < count:
+                return False
+    return True
 
 
 class Remembered:

@@ -26,6 +26,7 @@ from engine.planner.record import (
     closures,
     planned,
     recalled,
+    sound,
 )
 
 _C = OutcomeClass
@@ -63,7 +64,12 @@ def read(lines: Iterable[bytes]) -> Iterator[Record | Broken | Dropped]:
             if line.strip():
                 yield _other(number, line, problem)
         else:
-            yield record if record.v == VERSION else Broken(number, f"records of version {record.v} are not known")
+            if record.v != VERSION:
+                yield Broken(number, f"records of version {record.v} are not known")
+            else:
+                yield (
+                    record if sound(record) else Broken(number, "a step is at a candidate that the plan does not have")
+                )
 
 
 def _other(number: int, line: bytes, problem: Exception) -> Broken | Dropped:
@@ -116,8 +122,6 @@ class _Check:
     def differs(self) -> str | None:
         """The first difference, if any."""
         for number, step in enumerate(self.record.steps, 1):
-            if not 0 <= step.at < len(self.made.candidates):
-                return f"step {number} is at candidate {step.at + 1}, and there are {len(self.made.candidates)}"
             found = self._tried(step) if step.do == "try" else self._asked(step)
             if found is not None:
                 return f"step {number} ({step.do} at {_name(self.made, step.at)}): {found}"
@@ -327,7 +331,9 @@ def _attempts(made: Plan, record: Record, then: Planned) -> list[str]:
                 break
             facts.tries += 1
             facts.attempts = len(out)
-            given = asked[number] if number < len(asked) else Step("advance", position, moment=record.at, remaining=total)
+            given = (
+                asked[number] if number < len(asked) else Step("advance", position, moment=record.at, remaining=total)
+            )
             number += 1
             facts.remaining, facts.retry_after = given.remaining, given.retry_after
             facts.retry_allowed, facts.other_account = given.retry_allowed, given.other_account

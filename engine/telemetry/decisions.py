@@ -100,7 +100,8 @@ class DecisionLog:
         if dropped > self._told:
             lines.append(b'{"dropped":%d}\n' % (dropped - self._told))
         try:
-            self._append(b"".join(lines))
+            if lines:
+                self._append(b"".join(lines))
             self._told, self._complained = dropped, False
         except OSError as problem:
             self._lost += len(records)

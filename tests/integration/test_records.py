@@ -83,7 +83,7 @@ async def one(gateway: Gateway, number: int) -> int:
     if number % 101 == 0:
         body["model"] = "nobody"
     if number % 67 == 0:
-        reader, writer = await gateway.send(body)
+        _, writer = await gateway.send(body)
         await asyncio.sleep(0.002)
         writer.close()  # the client leaves
         return 0
