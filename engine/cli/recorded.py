@@ -111,7 +111,7 @@ def _text(record: Record, count: int, graph: Graph | None, again: tuple[Recalled
     if count > 1:
         head.append(f"  the latest of {count} records of this id")
     code = f" ({record.code})" if record.code else ""
-    head.append(f"  ended after {record.duration:.3g} s: {record.outcome.value}, {record.status}{code}")
+    head.append(f"  ended after {_time(record.duration)}: {record.outcome.value}, {record.status}{code}")
     if record.withheld:
         head.append(f"  decided also by values that may not be written down: {', '.join(record.withheld)}")
     blocks = ["\n".join(head)]
@@ -156,7 +156,8 @@ def _course(record: Record, color: bool) -> list[str]:
         status = "" if row["status"] is None else f" {row['status']}"
         detail = f" ({row['detail']})" if row["detail"] else ""
         beside = ", beside another" if row["beside_another"] else ""
-        lines.append(f"  {number}. {row['target']}  {row['outcome']}{status}{detail} after {row['took']:.3g} s{beside}")
+        row_text = f"{row['target']}  {row['outcome']}{status}{detail}"
+        lines.append(f"  {number}. {row_text} after {_time(row['took'])}{beside}")
         if row["then"]:
             lines.append(f"     so: {row['then']}")
     made = record.plan or Planned()
@@ -181,5 +182,9 @@ def _words(made: Planned, said: Answer) -> str:
         passed = "".join(f"; {skip.target} passed over ({skip.reason}: {skip.detail})" for skip in said.skips)
         return f"on to candidate {said.go + 1}, {made.candidates[said.go].target}{again}{passed}"
     if said.wait is not None:
-        return f"the same again after {said.wait:.3g} s"
+        return f"the same again after {_time(said.wait)}"
     return "nothing" if said.stop is None else f"the request ends with {said.stop.value}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"

@@ -118,7 +118,7 @@ class Replayed:
         """All of it as plain JSON values."""
         return {
             "records": self.records,
-            "fingerprints": dict(self.fingerprints.most_common()),
+            "graphs": [{"graph": graph, "records": count} for graph, count in self.fingerprints.most_common()],
             "checked": self.checked,
             "identical": self.identical,
             "differing": self.differing,

@@ -124,7 +124,7 @@ def test_a_chaotic_run_replays_without_a_difference(tmp_path: Path) -> None:
     code, both = replayed(str(log), str(folder), str(before))
     assert (code, both["differences"], both["broken_lines"]) == (0, [], [])
     assert (both["checked"], both["identical"], both["dropped"]) == (REQUESTS, REQUESTS, 0)
-    assert len(both["fingerprints"]) == 2
+    assert len(both["graphs"]) == 2
     assert both["taken_from_the_record"]["race"] > 0
     assert both["taken_from_the_record"]["places"] > 0
     steps = Counter(
