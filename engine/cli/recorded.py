@@ -170,7 +170,8 @@ def _course(record: Record, color: bool) -> list[str]:
             "instead": "had no room under its limits",
             "pass_over": "could not take the request",
         }[step.do]
-        lines.append(f"  {made.candidates[step.at].target} {why}: {_words(made, said)}")
+        goal = _words(made, said) if step.do != "beside" or said.go is None else _begun(made, said.go)
+        lines.append(f"  {made.candidates[step.at].target} {why}: {goal}")
     if record.entered is not None:
         lines.append(f"  refused by a limit: {record.entered.key}")
     return ["\n".join([paint("what happened", "bold", color), *lines])] if lines else []
@@ -184,6 +185,10 @@ def _words(made: Planned, said: Answer) -> str:
     if said.wait is not None:
         return f"the same again after {_time(said.wait)}"
     return "nothing" if said.stop is None else f"the request ends with {said.stop.value}"
+
+
+def _begun(made: Planned, position: int) -> str:
+    return f"candidate {position + 1}, {made.candidates[position].target}, was begun beside it"
 
 
 def _time(seconds: float) -> str:

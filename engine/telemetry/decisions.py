@@ -16,7 +16,9 @@ from engine.planner import Record
 #: Records that may wait for the disk; what comes on top is dropped, and counted.
 LIMIT = 10_000
 #: Records that are written in one piece.
-_BATCH = 500
+_BATCH = 1_000
+#: Seconds for which the first of them waits for others.
+_GATHER = 0.05
 #: Seconds that a closing log is given to write what waits.
 PATIENCE = 5.0
 
@@ -43,7 +45,7 @@ class DecisionLog:
         self._size = 0
         self._encode = msgspec.json.Encoder().encode
         self._queue: queue.Queue[Record | None] = queue.Queue(LIMIT)
-        self._stopped = False
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="interlock-decisions", daemon=True)
         self._thread.start()
 
@@ -53,7 +55,7 @@ class DecisionLog:
     def decided(self, record: Record) -> None:
         """Take a record. Never blocks."""
         try:
-            if self._stopped:
+            if self._stopped.is_set():
                 raise queue.Full
             self._queue.put_nowait(record)
         except queue.Full:
@@ -66,8 +68,8 @@ class DecisionLog:
 
     def stop(self) -> None:
         """Take no more records; what waits is written by and by."""
-        if not self._stopped:
-            self._stopped = True
+        if not self._stopped.is_set():
+            self._stopped.set()
             threading.Thread(target=self._queue.put, args=(None,), daemon=True).start()
 
     def close(self) -> None:
@@ -79,6 +81,8 @@ class DecisionLog:
         going = True
         while going:
             batch = [self._queue.get()]
+            if self._queue.qsize() < _BATCH:
+                self._stopped.wait(_GATHER)
             while len(batch) < _BATCH and batch[-1] is not None:
                 try:
                     batch.append(self._queue.get_nowait())

@@ -152,7 +152,7 @@ async def recorded(folder: Path, scripts: dict[str, list[str]]) -> tuple[Graph, 
         return engine.graph, kept.lines
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(steps, retries, breakers, limits, fates)
 def test_records_replay_without_a_difference(
     step: Any, retry: dict[str, Any], breaker: Any, limit: Any, fate: dict[str, list[str]]
