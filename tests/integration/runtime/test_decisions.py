@@ -121,7 +121,7 @@ def test_a_place_that_cannot_be_written_to_stops_the_start_and_an_edit(small: An
             told = await engine.reload()
             assert "there is no folder" in " ".join(f"{d.summary} {d.detail}" for d in told)
             assert engine.graph.fingerprint == before
-        with pytest.raises(PrepareError, match="telemetry.records.file: there is no folder"):
+        with pytest.raises(PrepareError, match=r"telemetry\.records\.file: there is no folder"):
             async with Engine.open(small.root, watch=False, transport=served):
                 pass
 
