@@ -203,7 +203,7 @@ class Step(Struct, omit_defaults=True):
     passed: tuple[int, ...] = ()
     position: int = 0
     farthest: int = 0
-    left: tuple[tuple[int, int], ...] = ()
+    left: tuple[tuple[int, int, OutcomeClass], ...] = ()
     closed: list[Shut] = []
     answer: Answer | None = None
 
@@ -270,7 +270,7 @@ def sound(record: Record) -> bool:
         go = 0 if step.answer is None or step.answer.go is None else step.answer.go
         if not (0 <= step.at < count and 0 <= go < count) or (step.do == "advance" and step.outcome is None):
             return False
-        for position in (*step.passed, *step.under_way, *(position for position, _ in step.left)):
+        for position in (*step.passed, *step.under_way, *(row[0] for row in step.left)):
             if not 0 <= position < count:
                 return False
     return True
