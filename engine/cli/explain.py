@@ -17,6 +17,8 @@ _SURFACES = (
     "chat", "responses", "messages", "completions", "embeddings", "rerank", "moderations", "images", "audio",
 )  # fmt: skip
 
+_DEFAULT = click.core.ParameterSource.DEFAULT
+
 
 @click.command()
 @config_argument
@@ -43,13 +45,38 @@ _SURFACES = (
 @click.option(
     "--request-id", default="", metavar="ID", help="The request's id, which seeds choices that nothing else decides."
 )
+@click.option(
+    "--record",
+    "log",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="LOG",
+    help="Explain a past request from these decision records (- is standard input).",
+)
+@click.option("--id", "past", metavar="REQUEST_ID", help="The past request's id, with --record.")
 @format_option("human", "json")
-def explain(config: Path, overlays: Sequence[Path], format_: str, **asked: Any) -> int:
+def explain(
+    config: Path,
+    overlays: Sequence[Path],
+    format_: str,
+    log: Path | None,
+    past: str | None,
+    **asked: Any,
+) -> int:
     """Show what CONFIG (default: this folder) would do with one request: the route and why, every candidate and where
     it goes after each failure, every target left out and why, and each variant's share.
 
     Every credential counts as set and every target as idle. Exits 1 if no target would be tried.
+
+    With --record and --id it explains a past request instead: what was decided in the state of that moment, what each
+    attempt came to and where it led. CONFIG is then of use if it is the one that decided.
     """
+    if log is not None or past is not None:
+        from .recorded import explain_past
+
+        ctx = click.get_current_context()
+        given = [name for name in ctx.params if name in asked and ctx.get_parameter_source(name) is not _DEFAULT]
+        stated = ctx.get_parameter_source("config") is not _DEFAULT
+        return explain_past(log, past, config if stated else None, overlays, format_, given)
     if asked["model"] is None and asked["file"] is None:
         raise Problem(
             "which request? give --model NAME or --request FILE", "for example: interlock explain --model chat"

@@ -100,7 +100,7 @@ def require_config(config: Path, overlays: Sequence[Path] = ()) -> None:
             f'there is no configuration folder "{config}"',
             f"`interlock init {config}` writes a small working one",
         )
-    if not any((config / part).is_dir() for part in _CONFIG_PARTS):
+    if not is_config(config):
         raise Problem(
             f'"{config}" is not a configuration: it has neither providers.d/ nor policies/',
             "name the folder that holds them, or start one with `interlock init"
@@ -112,6 +112,11 @@ def require_config(config: Path, overlays: Sequence[Path] = ()) -> None:
                 f'there is no overlay folder "{overlay}"',
                 "an overlay has the shape of a configuration: providers.d/ and policies/ with the documents to change",
             )
+
+
+def is_config(folder: Path) -> bool:
+    """Whether this folder looks like a configuration."""
+    return any((folder / part).is_dir() for part in _CONFIG_PARTS)
 
 
 def _root_of(file: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from engine.exchange import Call, Mirrored, Outcome, Tracing
 from engine.graph import Graph
+from engine.planner import DIRECT, Planner
 from engine.state import State
 
 from .clients import Clients, LiveView
@@ -44,6 +45,8 @@ class Executor:
         self._mirrors = Mirrors(mirrored)
         self.tracing: Tracing | None = None
         """How requests are traced from here on; ``None`` is not at all."""
+        self.planner: Callable[[str], Planner] | None = None
+        """Whom the request of an id asks where to go; ``None``: all of them the planner, and nobody takes notes."""
         self._watches: Watches | None = None
 
     def view(self, clients: Clients) -> LiveView:
@@ -59,8 +62,9 @@ class Executor:
         watches = self._watches
         if watches is None:
             watches = self._watches = Watches(asyncio.get_running_loop())
+        planner = DIRECT if self.planner is None else self.planner(call.request_id)
         return Run(
-            self.state, self.observe, pin.clients, pin.release, call, watches, self.tracing, self._mirrors
+            self.state, self.observe, pin.clients, pin.release, call, watches, self.tracing, self._mirrors, planner
         ).serve(pin.graph)
 
     async def close(self) -> None:

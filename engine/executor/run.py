@@ -22,7 +22,7 @@ from engine.exchange import (
     Verdict,
 )
 from engine.graph import Graph, TargetStep
-from engine.planner import Plan, plan
+from engine.planner import DIRECT, Plan, Planner
 from engine.state import State
 
 from .admission import Held, enter, rate_headers
@@ -45,8 +45,8 @@ class Run:
 
     __slots__ = (
         "_arrived", "_attempts", "_finished", "_mirrors", "_observe", "_paused", "_pauses", "added", "begun", "call",
-        "clients", "clock", "copied", "deadline", "decided", "dropped", "held", "let_go", "plan", "started",
-        "started_at", "state", "trace", "tracing", "watches",
+        "clients", "clock", "copied", "deadline", "decided", "dropped", "held", "let_go", "plan", "planner",
+        "started", "started_at", "state", "trace", "tracing", "watches",
     )  # fmt: skip
 
     def __init__(
@@ -59,8 +59,10 @@ class Run:
         watches: Watches,
         tracing: Tracing | None = None,
         mirrors: Mirrors | None = None,
+        planner: Planner = DIRECT,
     ) -> None:
         self.watches = watches
+        self.planner = planner
         self.decided = False
         self.state = state
         self.clients = clients
@@ -90,9 +92,10 @@ class Run:
             request = request_of(self.call)
             if request.conversation is not None:
                 await self.state.conversations.find(request.conversation)
-            made = plan(graph, request, self.clients.view(self.state), self.started_at)
+            made = self.planner.plan(graph, request, self.clients.view(self.state), self.started_at)
             if made.limits and made.stop is None:
                 made = await enter(self, made)
+                self.planner.entered(made.refusal)
             self.plan = made
             if made.route is None or made.stop is not None:
                 return self._stopped(made)
@@ -284,6 +287,7 @@ class Run:
         if self.held is not None:
             self.held.end(self._attempts)
         self._observe(self._finished)
+        self.planner.ended(self._finished)
         copied, mirrors = self.copied, self._mirrors
         if copied is None or mirrors is None or last is None or not mirrors.send(self, last, *copied):
             self.let_go()

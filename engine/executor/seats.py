@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.exchange import OutcomeClass, UncarriedError, Usage, Verdict
 from engine.graph import TargetStep
-from engine.planner import Facts, Go, Plan, Request, claims_at, instead
+from engine.planner import Facts, Go, Plan, Request, claims_at
 from engine.state import Grant, Refusal, Store
 from engine.state.desk import Desk
 from engine.state.line import Ticket
@@ -163,7 +163,7 @@ class Seats:
             seat = await self._try(at)
             if seat is not None:
                 return at, seat
-            go = instead(self._plan, at, facts, self._run.now())
+            go = self._run.planner.instead(self._plan, at, facts, self._run.now())
             if go is None or go.position >= self._end:
                 break
             at = facts.follow(go)

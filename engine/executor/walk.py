@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from engine.exchange import OutcomeClass, UncarriedError, Verdict
 from engine.graph import Reject, Route, TargetStep
-from engine.planner import Beside, Facts, Go, Next, Plan, Stop, Wait, advance, beside, pass_over
+from engine.planner import Beside, Facts, Go, Next, Plan, Stop, Wait
 from engine.state import HedgeBudget
 
 from .attempt import Try, plain_attempt, plain_discard, plain_reply
@@ -109,6 +109,7 @@ class _Walk:
                     if isinstance(tried, Reply):
                         return tried
                     facts.tries += 1
+                    run.planner.tried(position, facts)
                     result: Verdict | None
                     if isinstance(tried, Verdict):
                         result = tried
@@ -133,6 +134,7 @@ class _Walk:
         """The candidate that is attempted, with its place; or how the walk ends where nobody has room."""
         seats = self._seats
         if seats is None:
+            self._run.planner.placed()
             seats = self._seats = Seats(self._run, self._plan, self._end, self._extra is None)
         admitted = await seats.admit(position, self._facts)
         if admitted is not None:
@@ -149,7 +151,7 @@ class _Walk:
 
     def _passed_over(self, position: int, problem: UncarriedError) -> End | int:
         """Where the walk goes on after a candidate that cannot take the request, or how it ends."""
-        onward = pass_over(self._plan, position, self._facts, self._run.now())
+        onward = self._run.planner.pass_over(self._plan, position, self._facts, self._run.now())
         if isinstance(onward, Stop) and onward.outcome_class is OutcomeClass.OVERLOADED:
             return Failed(onward.outcome_class, Verdict(onward.outcome_class))
         failed = Failed(OutcomeClass.INVALID_REQUEST, problem)
@@ -185,7 +187,7 @@ class _Walk:
         facts.remaining = run.deadline - moment
         facts.retry_after = result.retry_after
         facts.retry_allowed = self._extra is None and budget.allows(route.retry.budget, moment)
-        following = advance(self._plan, position, result.outcome_class, facts, run.now())
+        following = run.planner.advance(self._plan, position, result.outcome_class, facts, run.now())
         if isinstance(following, Wait) or (isinstance(following, Go) and following.again):
             # Counted before the pause: others that fail meanwhile must see that this retry is spoken for.
             budget.retry(moment)
@@ -269,7 +271,7 @@ class Race:
         facts.attempts = run.begun
         facts.remaining = run.deadline - run.clock()
         facts.hedge_allowed = budget.allows()
-        go = beside(self._plan, self._position, facts, run.now())
+        go = run.planner.beside(self._plan, self._position, facts, run.now())
         if go is None:
             return
         budget.hedge()

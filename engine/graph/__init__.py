@@ -34,7 +34,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
-from .settings import Issuer, Otlp, Readiness, Settings, StateStore
+from .settings import DecisionRecords, Issuer, Otlp, Readiness, Settings, StateStore
 
 __all__ = [
     "All",
@@ -44,6 +44,7 @@ __all__ = [
     "Breaker",
     "Change",
     "Condition",
+    "DecisionRecords",
     "Digester",
     "Fallback",
     "Graph",

@@ -207,7 +207,9 @@ def _settings_rows(graph: Graph, _: str) -> _Rows:
     state: StateStore = settings.state
     rows |= _fields(state, "state.")
     rows["state.secret"] = (_secret(state.secret), _secret(state.secret))
-    del rows["otlp"]
+    del rows["otlp"], rows["decisions"]
+    if settings.decisions is not None:
+        rows |= _fields(settings.decisions, "decisions.")
     otlp = settings.otlp
     if otlp is not None:
         rows |= _fields(otlp, "otlp.")

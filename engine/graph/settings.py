@@ -41,6 +41,16 @@ class Otlp:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionRecords:
+    """A file of routing decisions; ``sample`` is a share, ``max_size`` bytes, ``keep`` how many older files stay."""
+
+    file: str
+    sample: float = 1.0
+    max_size: int = 100 * 1024 * 1024
+    keep: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class StateStore:
     """Where live facts are kept. ``url`` is an address without a password, ``secret`` the place of one that has it."""
 
@@ -88,6 +98,7 @@ class Settings:
     """Requests that may wait for one provider's limits, and for how many seconds at most."""
     queue_wait: float = 60.0
     otlp: Otlp | None = None
+    decisions: DecisionRecords | None = None
     edits: Literal["files", "branch"] = "files"
     """Where changes by API go: into the files (unless git owns them), or onto a branch of git."""
     state: StateStore = field(default_factory=StateStore)

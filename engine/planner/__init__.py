@@ -22,10 +22,13 @@ from .model import (
     Wait,
 )
 from .plan import find_route, plan
+from .record import Record
 from .splits import assign
+from .tape import DIRECT, Planner, Tape
 from .tree import children, targets_of
 
 __all__ = [
+    "DIRECT",
     "SKIP_REASONS",
     "Beside",
     "Candidate",
@@ -37,9 +40,12 @@ __all__ = [
     "Next",
     "Order",
     "Plan",
+    "Planner",
+    "Record",
     "Request",
     "Skip",
     "Stop",
+    "Tape",
     "View",
     "Wait",
     "advance",

@@ -23,6 +23,7 @@ from engine.state import State
 
 from .calls import make, surface_of
 from .checks import Checks
+from .decisions import Decisions, writable
 from .last_good import LastGood
 from .live import Live
 from .observers import Observer, Observers
@@ -77,6 +78,7 @@ class Engine:
         self._standing = Standing(self._live, self._reloader, self.checks)
         self.telemetry = Telemetry(self.state, self._live, self._reloader, self.shared, self.records)
         self._observers = Observers([self.telemetry.observe, *observers])
+        self._decisions = Decisions(self._observers)
         self.executor = Executor(self.state, self._observers, self._observers.mirrored)
 
     @classmethod
@@ -159,6 +161,7 @@ class Engine:
         await self.executor.close()
         if self._live.open:
             await self._live.close(self.graph.settings.drain if patience is None else patience)
+        await self._decisions.aclose()
         await self.telemetry.stop()
         await self.shared.aclose()
         self._reloader.close()
@@ -348,6 +351,7 @@ class Engine:
 
     def _prepare(self, graph: Graph, previous: Clients | None) -> Clients:
         require(graph.settings)
+        writable(graph.settings)
         environ = os.environ if self._environ is None else self._environ
         return Clients.prepare(graph, environ, previous, transport=self._transport)
 
@@ -363,6 +367,7 @@ class Engine:
         self.shared.follow(snapshot.graph)
         self.telemetry.follow(snapshot, os.environ if self._environ is None else self._environ)
         self.executor.tracing = self.telemetry.tracing
+        self.executor.planner = self._decisions.follow(snapshot, self.telemetry.worker)
 
     def _poll_seconds(self) -> float:
         return self.graph.settings.reload_poll

@@ -6,13 +6,15 @@ import logging
 from collections.abc import Callable, Iterable
 
 from engine.exchange import Mirrored, Outcome
+from engine.planner import Record
 
 _log = logging.getLogger("interlock.observers")
 
 Observer = Callable[[Outcome], object]
 """Called on the event loop with the frozen record of every request, once; must not block. Its result is ignored.
 
-One that has a method ``mirrored`` is called there with the frozen record of every copy of a request.
+One that has a method ``mirrored`` is called there with the frozen record of every copy of a request. One that has a
+method ``decided`` is called there with the :class:`engine.planner.Record` of every request: why it went where it went.
 """
 
 
@@ -45,3 +47,19 @@ class Observers:
                 hear(record)
             except Exception:  # boundary: an observer is someone else's code
                 _log.exception("observer %r failed for the copy of request %s", observer, record.request_id)
+
+    @property
+    def hear_decisions(self) -> bool:
+        """Whether any observer wants the records of decisions."""
+        return any(hasattr(observer, "decided") for observer in self._observers)
+
+    def decided(self, record: Record) -> None:
+        """Hand the record of a request's decisions to those observers that have a method for it."""
+        for observer in self._observers:
+            hear = getattr(observer, "decided", None)
+            if hear is None:
+                continue
+            try:
+                hear(record)
+            except Exception:  # boundary: an observer is someone else's code
+                _log.exception("observer %r failed for the decisions of request %s", observer, record.id)

@@ -52,7 +52,7 @@ class Telemetry:
         self._live = live
         self._lag = Lag()
         self._shared: Shared | None = None
-        self._worker = ""
+        self.worker = ""
         self._number = 0
         self._snapshot: Snapshot | None = None  # the last one, also when the engine closes
         self.tracing: Tracing | None = None
@@ -69,7 +69,7 @@ class Telemetry:
         ``folder`` is theirs alone, and empty when the first of them starts. To be called before :meth:`start`.
         """
         self._shared = Shared(folder, worker)
-        self._worker = worker
+        self.worker = worker
 
     def start(self) -> None:
         """Watch the running event loop, and write for the other processes."""
@@ -166,7 +166,7 @@ class Telemetry:
             now,
             exported,
             gc.get_stats(),
-            self._worker,
+            self.worker,
         )
 
     def _frozen(self) -> tuple[bytes, int]:

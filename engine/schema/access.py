@@ -153,11 +153,30 @@ class Otlp(Model):
     )
 
 
+class DecisionRecords(Model):
+    """A file that every routing decision is written to, with all that `interlock replay` needs to take it again."""
+
+    file: Text = Field(
+        description="Its path; one of several workers puts its name before the ending.",
+        examples=["/var/log/interlock/decisions.jsonl"],
+    )
+    sample: Opt[Percent] = Field(default=None, description="Share of requests, chosen by their ids; 100% by default.")
+    max_size: Opt[Size] = Field(
+        default=None, description="Size from which on it is set aside and another one begun; 100MB by default."
+    )
+    keep: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=5, description="How many of those set aside are kept; `.1` is the latest."
+    )
+
+
 class Telemetry(Model):
     """What is told about requests; never their content."""
 
     access_log: Opt[bool] = Field(default=None, description="One JSON line a request; true by default.")
     otlp: Opt[Otlp] = Field(default=None, description="Where traces and metrics are sent; nowhere by default.")
+    records: Opt[DecisionRecords] = Field(
+        default=None, description="Where routing decisions are written, to be replayed; nowhere by default."
+    )
 
 
 def _address(value: Any) -> str:

@@ -57,6 +57,7 @@ BOUNDARIES: dict[tuple[str, str], str] = {
     ("engine/ledger/writer.py", "_attempt"): "what databases and their drivers raise must not end the record",
     ("engine/runtime/live.py", "_let_go"): "a client that does not close well must not hurt requests",
     ("engine/runtime/observers.py", "__call__"): "an observer is somebody else's code",
+    ("engine/runtime/observers.py", "decided"): "an observer is somebody else's code",
     ("engine/runtime/probes.py", "_probe"): "a defect in one probe must not end the others",
     ("engine/runtime/observers.py", "mirrored"): "an observer is somebody else's code",
     ("engine/runtime/reading.py", "read"): "a defect in the compiler must not end the watch, nor what runs",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from engine.graph import Issuer, Key, Otlp, Readiness, SecretRef, Settings, StateStore
+from engine.graph import DecisionRecords, Issuer, Key, Otlp, Readiness, SecretRef, Settings, StateStore
 from engine.graph.globs import is_glob, matcher
 from engine.schema import Secret, SettingsDoc, StateDoc, TokenIssuer, access, parse_size
 from engine.units import parse_duration, parse_percent
@@ -122,6 +122,7 @@ def _lower(model: SettingsDoc, otlp: Otlp | None) -> Settings:
         "ca_file": model.upstream.ca_file,
         "access_log": model.telemetry.access_log,
         "otlp": otlp,
+        "decisions": _decisions(model.telemetry.records),
         "edits": model.management.edits,
         "state": _state(model.state),
         "ledger_url": secret_of(model.ledger.url) if isinstance(model.ledger.url, Secret) else model.ledger.url,
@@ -131,6 +132,17 @@ def _lower(model: SettingsDoc, otlp: Otlp | None) -> Settings:
         "issuers": tuple(_issuer(issuer) for issuer in sorted(model.clients.tokens, key=lambda issuer: issuer.name)),
     }
     return Settings(**{name: value for name, value in values.items() if value is not None})
+
+
+def _decisions(model: access.DecisionRecords | None) -> DecisionRecords | None:
+    if model is None:
+        return None
+    values: dict[str, Any] = {
+        "sample": None if model.sample is None else parse_percent(model.sample),
+        "max_size": None if model.max_size is None else parse_size(model.max_size),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return DecisionRecords(model.file, keep=model.keep, **given)
 
 
 def _state(model: StateDoc) -> StateStore:

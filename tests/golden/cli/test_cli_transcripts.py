@@ -10,12 +10,14 @@ import os
 import re
 import shlex
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from engine.cli import cli
+from engine.compiler import compile_folder
 
 HERE = Path(__file__).parent
 TRANSCRIPTS = sorted(HERE.glob("*.txt"))
@@ -36,6 +38,8 @@ def test_transcript(
 ) -> None:
     work = tmp_path / "work"
     shutil.copytree(HERE / "fixtures", work)
+    for log in (work / "records").iterdir():
+        log.write_text(log.read_text(encoding="utf-8").replace("FINGERPRINT-OF-shop", shop()), encoding="utf-8")
     monkeypatch.chdir(work)
     for name in [name for name in os.environ if name.startswith("INTERLOCK_")] + ["FAR_API_KEY", "NO_COLOR"]:
         monkeypatch.delenv(name, raising=False)
@@ -45,6 +49,14 @@ def test_transcript(
         transcript.write_text(got, encoding="utf-8")
         return
     assert got == wanted
+
+
+@cache
+def shop() -> str:
+    """The fingerprint of the configuration that the recorded decisions are of."""
+    graph = compile_folder(HERE / "fixtures" / "shop", ()).graph
+    assert graph is not None
+    return graph.fingerprint
 
 
 def test_there_are_transcripts() -> None:
