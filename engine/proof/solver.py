@@ -7,7 +7,7 @@ So nothing here is a second reading of conditions, and "no" is certain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from msgspec import Struct
 from engine.graph import All, Condition, Key, Not, Test
 from engine.graph.conditions import holds
 from engine.graph.domains import Answer, Example, Literal, example
+from engine.graph.satisfy import alternatives
 
 from .ways import LOT, NEVER
 
@@ -52,25 +53,32 @@ class Solver:
         self._fixed = frozenset({"key", *(f"metadata.{name}" for key in keys for name in key.metadata)})
         if self.keys:
             self._fixed |= {"team"}
-        self._atoms: dict[Test, z3.BoolRef] = {}
+        self._atoms: dict[str, z3.BoolRef] = {}
+        self._marks: dict[int, tuple[Test, str]] = {}
+        self._chosen: list[z3.BoolRef] = []
         self._known: dict[int, tuple[Condition, z3.BoolRef]] = {}
-        self._answers: dict[tuple[Literal, ...], Answer] = {}
+        self._answers: dict[tuple[tuple[str, bool], ...], Answer] = {}
 
     def possible(self, condition: Condition) -> bool:
         """Whether some request may satisfy the condition; ``False`` is certain."""
+        first = next(alternatives(condition), None)
+        if first is not None and isinstance(self._values(first), dict):
+            return True  # the first way that comes to mind: no need to ask
         return next(self.proposals([condition]), None) is not None
 
-    def proposals(self, alternatives: Sequence[Condition]) -> Iterator[Proposal]:
-        """Requests that satisfy one of the alternatives, as long as anybody asks for more.
+    def proposals(self, asked: Sequence[Condition]) -> Iterator[Proposal]:
+        """Requests that satisfy one of the conditions, as long as anybody asks for more.
 
         Where it ends without any, no request satisfies any: that is certain.
         """
         solver = z3.Solver()
         solver.set("timeout", _PATIENCE)
-        chosen = [z3.Bool(f"alternative {at}") for at in range(len(alternatives))]
-        for one, condition in zip(chosen, alternatives, strict=True):
-            solver.add(z3.Implies(one, self._expression(condition)))
-        solver.add(z3.Or(*chosen))
+        while len(self._chosen) < len(asked):
+            self._chosen.append(z3.Bool(f"alternative {len(self._chosen)}"))
+        chosen = self._chosen[: len(asked)]
+        for one, condition in zip(chosen, asked, strict=True):
+            solver.add(_joined(z3.Z3_mk_or, [_denied(one), self._whole(condition)]))
+        solver.add(_joined(z3.Z3_mk_or, chosen))
         count = [0] * len(chosen)
         for _ in range(_MOST_ROUNDS):
             answer = solver.check()
@@ -80,7 +88,7 @@ class Solver:
                 break
             model = solver.model()
             at = next(i for i, one in enumerate(chosen) if z3.is_true(model[one]))
-            literals = list(dict.fromkeys(_reasons(alternatives[at], True, lambda test, m=model: self._said(m, test))))
+            literals = self._distinct(_reasons(asked[at], True, partial(self._said, model)))
             found = self._values(literals)
             if isinstance(found, tuple):
                 solver.add(z3.Not(z3.And(*(self._literal(literal) for literal in found))))
@@ -93,6 +101,9 @@ class Solver:
                 solver.add(z3.Not(z3.And(chosen[at], *(self._literal(literal) for literal in literals))))
         yield Proposal(-1, None)
 
+    def _distinct(self, literals: Iterable[Literal]) -> list[Literal]:
+        return list({(self._mark(literal[0]), literal[1]): literal for literal in literals}.values())
+
     def _said(self, model: z3.ModelRef, test: Test) -> bool:
         return bool(z3.is_true(model[self._atom(test)]))
 
@@ -100,25 +111,38 @@ class Solver:
         atom = self._atom(literal[0])
         return atom if literal[1] else z3.Not(atom)
 
-    def _atom(self, test: Test) -> z3.BoolRef:
-        known = self._atoms.get(test)
+    def _mark(self, test: Test) -> str:
+        """What tells tests apart. In Python ``1`` and ``true`` are equal; in conditions they are not."""
+        known = self._marks.get(id(test))
         if known is None:
-            known = self._atoms[test] = z3.Bool(f"test {len(self._atoms)}")
+            known = self._marks[id(test)] = (test, f"{test.attribute} {test.operator} {test.value!r}")
+        return known[1]
+
+    def _atom(self, test: Test) -> z3.BoolRef:
+        mark = self._mark(test)
+        known = self._atoms.get(mark)
+        if known is None:
+            known = self._atoms[mark] = z3.Bool(mark)
         return known
 
     def _expression(self, condition: Condition) -> z3.BoolRef:
+        """The condition for z3; remembered, because parts of conditions are asked about again and again."""
         if isinstance(condition, Test):
             return self._atom(condition)
         known = self._known.get(id(condition))
         if known is not None:
             return known[1]
-        if isinstance(condition, Not):
-            made = z3.Not(self._expression(condition.part))
-        else:
-            parts = [self._expression(part) for part in condition.parts]
-            made = z3.And(*parts) if isinstance(condition, All) else z3.Or(*parts)
+        made = self._whole(condition)
         self._known[id(condition)] = (condition, made)
         return made
+
+    def _whole(self, condition: Condition) -> z3.BoolRef:
+        if isinstance(condition, Test):
+            return self._atom(condition)
+        if isinstance(condition, Not):
+            return _denied(self._expression(condition.part))
+        parts = [self._expression(part) for part in condition.parts]
+        return _joined(z3.Z3_mk_and if isinstance(condition, All) else z3.Z3_mk_or, parts)
 
     def _values(self, literals: Sequence[Literal]) -> Values | tuple[Literal, ...] | None:
         """What has these answers; a part of them that nothing has; ``None`` where that is not decided."""
@@ -169,9 +193,10 @@ class Solver:
 
     def _answer(self, attribute: str, literals: tuple[Literal, ...]) -> Answer:
         """A value, or that there is none, or that it is not decided; remembered."""
-        if literals not in self._answers:
-            self._answers[literals] = self._look(attribute, literals)
-        return self._answers[literals]
+        asked = tuple((self._mark(test), wanted) for test, wanted in literals)
+        if asked not in self._answers:
+            self._answers[asked] = self._look(attribute, literals)
+        return self._answers[asked]
 
     def _look(self, attribute: str, literals: tuple[Literal, ...]) -> Answer:
         if attribute.startswith(LOT):
@@ -191,6 +216,17 @@ class Solver:
             if fewer and impossible(fewer):
                 kept = fewer
         return tuple(kept)
+
+
+def _joined(how: Callable[..., Any], parts: Sequence[z3.BoolRef]) -> z3.BoolRef:
+    """All or one of the parts. What z3 offers in Python looks at the sort of every part, which takes far longer."""
+    context = z3.main_ctx()
+    return z3.BoolRef(how(context.ref(), len(parts), (z3.Ast * len(parts))(*(part.ast for part in parts))), context)
+
+
+def _denied(part: z3.BoolRef) -> z3.BoolRef:
+    context = z3.main_ctx()
+    return z3.BoolRef(z3.Z3_mk_not(context.ref(), part.ast), context)
 
 
 def _reasons(condition: Condition, wanted: bool, said: Any) -> Iterator[Literal]:

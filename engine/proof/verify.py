@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from engine.compiler.conditions import lower
-from engine.graph import Condition, Graph, Route, Target, TargetStep, evaluate, matches
+from engine.graph import All, Condition, Graph, Route, Target, TargetStep, evaluate, matches
 from engine.planner import Request, children, find_route
 from engine.schema import InvariantDoc
 
@@ -72,7 +72,7 @@ class Verifier:
             if any(broken[target.id] != NEVER for target in route.targets):
                 ways += [way for way in self.ways.of(route) if broken[way.step.target.id] != NEVER]
         alternatives = [
-            every((when, broken[way.step.target.id], self.ways.selected(way.route), way.condition)) for way in ways
+            All((when, broken[way.step.target.id], self.ways.selected(way.route), way.condition)) for way in ways
         ]
         unreal = 0
         for proposal in self.solver.proposals(alternatives) if ways else ():

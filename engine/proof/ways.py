@@ -69,12 +69,9 @@ class Way(Struct, frozen=True):
     step: TargetStep
     path: Condition
     fits: Condition
+    condition: Condition
+    """Both."""
     copy: bool = False
-
-    @property
-    def condition(self) -> Condition:
-        """What a request of the route must be to come here."""
-        return both(self.path, self.fits)
 
 
 class Ways:
@@ -143,7 +140,8 @@ class Ways:
         if path == NEVER:
             return
         if isinstance(step, TargetStep):
-            yield Way(route, step, path, self.fits(step.target))
+            fits = self.fits(step.target)
+            yield Way(route, step, path, fits, both(path, fits))
         elif isinstance(step, Fallback | Hedge):
             on = step.on if isinstance(step, Fallback) else FAIL_OVER
             for below in step.steps:
@@ -170,7 +168,8 @@ class Ways:
             return
         kinds = [surface.name for surface in self.surfaces if surface.kind != COUNT_TOKENS]
         asked = both(one_of("surface", kinds), ALWAYS if mirror.tools else Test("tools", "eq", False))
-        yield Way(route, mirror.to, both(either(able), asked), self.fits(to, copied=True), copy=True)
+        path, fits = both(either(able), asked), self.fits(to, copied=True)
+        yield Way(route, mirror.to, path, fits, both(path, fits), copy=True)
 
     def _branches(self, step: Split | Switch) -> Iterator[Condition]:
         if isinstance(step, Switch):

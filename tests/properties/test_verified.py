@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planner_strategies import FAILURES, TARGETS, graph, route, trees
 
+from engine.exchange import OutcomeClass
 from engine.executor.intake import SURFACES
 from engine.graph import Condition, Graph, Retry, Step, Test, attributes, evaluate
 from engine.graph.conditions import All, Any_, Not
@@ -20,6 +20,8 @@ from engine.proof.worst import worst
 from engine.schema import InvariantDoc
 from engine.schema.proof import TestRequest
 from engine.state import State
+
+from .planner_strategies import FAILURES, TARGETS, graph, route, trees
 
 NAMES = [target.id for target in TARGETS]
 PROVIDERS = ["n", "s", "w"]
@@ -50,9 +52,10 @@ conditions = st.recursive(
     ),
     max_leaves=4,
 )
-_of_targets: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
-    [{"target.id": [name]} for name in NAMES] + [{"target.provider": name} for name in PROVIDERS]
-)
+#: The number stands for a target that the route uses, see :func:`stated`.
+_of_targets: st.SearchStrategy[dict[str, Any]] = st.tuples(
+    st.sampled_from(["target.id", "target.provider"]), st.integers(0, 5)
+).map(lambda pair: {pair[0]: pair[1]})
 statements = st.one_of(
     st.fixed_dictionaries({"never": _of_targets}, optional={"when": conditions}),
     st.fixed_dictionaries({"always": _of_targets.map(lambda part: {"not": part})}, optional={"when": conditions}),
@@ -92,6 +95,19 @@ def asked(given_: TestRequest) -> Request:
     )  # fmt: skip
 
 
+def stated(made: Graph, tree: Any) -> Any:
+    """The statement, about a target that the route uses: about others everything is true."""
+    if isinstance(tree, list):
+        return [stated(made, part) for part in tree]
+    if not isinstance(tree, dict):
+        return tree
+    used = made.routes["chat"].targets or made.targets.values()
+    named = {"target.id": [one.id for one in used], "target.provider": [one.provider.name for one in used]}
+    return {
+        key: named[key][value % len(named[key])] if key in named else stated(made, value) for key, value in tree.items()
+    }
+
+
 def configured(step: Step) -> Graph:
     return graph(route(step, max_attempts=6))
 
@@ -100,7 +116,7 @@ def reached(made: Graph, request: Mapping[str, Any], moment: Mapping[str, Any], 
     """The targets that a request came to, copies too, and how many attempts it took."""
     state = State()
     state.retain(made)
-    kinds = Faults(Fault(target, outcome, left=left) for target, outcome, left in failures)
+    kinds = Faults(Fault(target, OutcomeClass(outcome), left=left) for target, outcome, left in failures)
     course = drive(made, asked(TestRequest.model_validate(request)), World(state, **moment), kinds, 1000.0)
     return {*course.attempts, *course.mirrors}, len(course.tries)
 
@@ -128,7 +144,7 @@ def _read(tree: Mapping[str, Any]) -> Condition:
         elif key == "not":
             parts.append(Not(_read(value)))
         elif isinstance(value, dict):
-            parts += [Test(key, operator, operand) for operator, operand in value.items()]
+            parts += [Test(key, name, tuple(one) if isinstance(one, list) else one) for name, one in value.items()]
         else:
             parts.append(Test(key, "in", tuple(value)) if isinstance(value, list) else Test(key, "eq", value))
     return All(tuple(parts))
@@ -140,7 +156,7 @@ def test_what_is_proved_never_happens_and_what_is_refuted_does(
     step: Step, statement: dict[str, Any], tries: list[tuple[Any, Any, Any]]
 ) -> None:
     made = configured(step)
-    document = InvariantDoc.model_validate({"version": 1, "kind": "invariant", "name": "i", **statement})
+    document = InvariantDoc.model_validate({"version": 1, "kind": "invariant", "name": "i", **stated(made, statement)})
     verdict = Verifier(made, SURFACES.values(), asked).invariant(document)
     if verdict.state == "refuted":
         assert verdict.example is not None
