@@ -1,7 +1,7 @@
-"""How long ``verify`` takes for a large configuration: ``python benchmarks/verify_speed.py [ROUTES TARGETS INVARIANTS]``.
+"""How long ``verify`` takes: ``PYTHONPATH=. python benchmarks/verify_speed.py [ROUTES TARGETS INVARIANTS]``.
 
-Half of the targets are in the EU. Every route sends requests that must stay there to targets there, by a switch, and all
-others through a balance and a split; every invariant is about another kind of metadata value and is proved, so that none
+Half of the targets are in the EU. Every route sends requests that must stay there to targets there, by a switch, and
+all others through a balance and a split; every invariant is about another value of metadata and is proved, so that none
 ends early at a counter-example.
 """
 

@@ -121,7 +121,7 @@ class _Judge:
 
     def _idle(self, document: InvariantDoc, why: str) -> Diagnostic:
         summary = f'invariant "{document.name}" waives what does not happen'
-        return self._at(document, "V807", ("waive",), summary, label=why, hint="remove the waiver", key=True)
+        return self._at(document, "W807", ("waive",), summary, label=why, hint="remove the waiver", key=True)
 
     def _ended(self, document: InvariantDoc) -> Diagnostic | None:
         waive = document.waive
@@ -175,7 +175,7 @@ class _Judge:
             summary = f'some requests of route "{loose.route}" have provider "{loose.provider}" only'
             return diagnose(
                 document,
-                "V805",
+                "W805",
                 ("step",),
                 summary,
                 label=label,
@@ -196,7 +196,7 @@ class _Judge:
         summary = f'no request ever comes to {loose.target} in route "{loose.route}"'
         return diagnose(
             document,
-            "V804",
+            "W804",
             ("step",),
             summary,
             key=True,

@@ -1,4 +1,4 @@
-"""Codes T7xx, what tests of a configuration expect and does not come, and V8xx, what is proved of it or not."""
+"""Codes T7xx, what tests expect and does not come; V8xx and W8xx, what is proved of a configuration or not."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CODES_HERE: tuple[Code, ...] = (
         "Some way through the configuration might break the invariant, and no request was found that really does: it "
         "is neither proved nor refuted. It depends on what the proof leaves open, for instance on where one certain "
         "value of a split's key falls. Make what it depends on explicit, by a condition or by pins, or put up with it "
-        "for a while: `waive: {until: 2027-01-31, because: ...}`.",
+        'for a while: `waive: {until: "2027-01-31", because: ...}`.',
     ),
     Code(
         "V803",
@@ -51,7 +51,7 @@ CODES_HERE: tuple[Code, ...] = (
         "the targets support.",
     ),
     Code(
-        "V804",
+        "W804",
         "warning",
         "a use of a target that no request comes to",
         "The step stands in the route, and no request can ever reach it: an earlier case of a switch takes everything "
@@ -60,7 +60,7 @@ CODES_HERE: tuple[Code, ...] = (
         "keeps requests from it. An invariant with `finding: unreachable` puts up with it.",
     ),
     Code(
-        "V805",
+        "W805",
         "warning",
         "requests that one provider alone can serve",
         "When this provider fails, these requests are not answered, whatever else works: no other provider's target "
@@ -76,7 +76,7 @@ CODES_HERE: tuple[Code, ...] = (
         "Mend what was waived; or decide again, with a new `until` and what is known now under `because`.",
     ),
     Code(
-        "V807",
+        "W807",
         "warning",
         "a waiver that is not needed",
         "What it puts up with does not happen any more: the invariant is proved, or no route has the finding. Remove "

@@ -1,4 +1,4 @@
-"""What a proof calls impossible never happens, whatever is asked and whatever goes wrong; a refutation really happens."""
+"""What a proof calls impossible never happens, whatever is asked and goes wrong; a refutation really happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is proved of a configuration, and what is not: mistakes of policy, each caught; and what is right, left alone."""
+"""What is proved of a configuration, and what is not: mistakes of policy, each caught; what is right, left alone."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def proved(folder: Path, *documents: dict[str, Any], day: date = DAY) -> Proved:
 
 
 def codes(found: Proved) -> list[str]:
-    return sorted(one.code for one in found.findings if one.code != "V805")
+    return sorted(one.code for one in found.findings if one.code != "W805")
 
 
 def two(name: str, weights: tuple[int, int], steps: tuple[Any, Any], **more: Any) -> dict[str, Any]:
@@ -94,7 +94,8 @@ MISTAKES: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a variant of one in a hundred is": ([route(two("s", (99, 1), ("eu/m", "us/m"), key="user"))], "us/m"),
     "a pinned user of a variant without weight is": (
         [route(two("s", (1, 0), ("eu/m", "us/m"), key="user", pins={"u-17": "b"}))], "us/m"),
-    "the rule is spelled otherwise for one value": ([route(switch("eu/m", "us/m", {"metadata.residency": "EU"}))], "us/m"),
+    "the rule is spelled otherwise for one value": (
+        [route(switch("eu/m", "us/m", {"metadata.residency": "EU"}))], "us/m"),
     "the rule holds for small requests only": (
         [route(switch("eu/m", "us/m", {**IS_EU, "input_tokens": {"lt": 30_000}}))], "us/m"),
     "the rule holds without tools only": ([route(switch("eu/m", "us/m", {**IS_EU, "tools": False}))], "us/m"),
@@ -113,8 +114,8 @@ MISTAKES: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a long text overflows into the other region": ([route(["eu/plain", "us/m"])], "us/m"),
     "what has tools does": ([route(["eu/plain", "asia/m"])], "asia/m"),
     "a flag is taken for a number": (
-        [{**STAYS, "name": "flagged", "when": {"metadata.eu": True}}, route(switch("eu/m", "us/m", {"metadata.eu": 1}))],
-        "us/m"),
+        [{**STAYS, "name": "flagged", "when": {"metadata.eu": True}},
+         route(switch("eu/m", "us/m", {"metadata.eu": 1}))], "us/m"),
     "a header takes them away": ([route(switch("asia/m", "eu/m", {"header.x-far": "yes"}))], "asia/m"),
 }  # fmt: skip
 
@@ -167,20 +168,20 @@ RIGHT: dict[str, list[dict[str, Any]]] = {
 def test_what_is_right_is_proved(name: str, tmp_path: Path) -> None:
     found = proved(tmp_path, STAYS, *RIGHT[name])
     assert [verdict.state for verdict in found.verdicts] == ["proved"]
-    assert set(codes(found)) <= {"V804"}
+    assert set(codes(found)) <= {"W804"}
 
 
 LOOSE: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
-    "a variant without weight": ([route(two("s", (1, 0), ("eu/m", "us/m")))], ["V804"]),
+    "a variant without weight": ([route(two("s", (1, 0), ("eu/m", "us/m")))], ["W804"]),
     "a default that the cases leave nothing": (
         [route({"switch": {"cases": [{"when": {"user": {"exists": True}}, "step": ["eu/m", "us/m"]},
                                      {"when": {"user": {"exists": False}}, "step": ["us/m", "eu/m"]}],
                            "default": "asia/m"}})],
-        ["V804"]),
+        ["W804"]),
     "what stands behind a refusal for some": (
-        [route([switch({"reject": {"status": 400, "message": "no"}}, "eu/m"), switch("asia/m", "us/m")])], ["V804"]),
+        [route([switch({"reject": {"status": 400, "message": "no"}}, "eu/m"), switch("asia/m", "us/m")])], ["W804"]),
     "a target that lacks what all its requests need": (
-        [route(["eu/plain", "us/m"], match={"model": ["chat"], "when": {"tools": True}})], ["V804"]),
+        [route(["eu/plain", "us/m"], match={"model": ["chat"], "when": {"tools": True}})], ["W804"]),
     "a target too small for all its requests": (
         [route(["eu/m", "us/m"], match={"model": ["chat"], "when": {"input_tokens": {"gt": 100_000}}})], ["V803"]),
     "nothing serves what the route is for": (
@@ -216,7 +217,7 @@ def test_a_waiver_holds_until_its_day(tmp_path: Path) -> None:
     assert (kept.holds, codes(kept), set(kept.waived)) == (True, [], {"stays"})
     ended = proved(tmp_path, leak, document, day=date(2026, 12, 2))
     assert (ended.holds, codes(ended)) == (False, ["V801", "V806"])
-    assert codes(proved(tmp_path, route(["eu/m", "eu2/m"]), document)) == ["V807"]
+    assert codes(proved(tmp_path, route(["eu/m", "eu2/m"]), document)) == ["W807"]
 
 
 def test_findings_of_its_own_are_waived_by_route(tmp_path: Path) -> None:
@@ -224,8 +225,8 @@ def test_findings_of_its_own_are_waived_by_route(tmp_path: Path) -> None:
     kept = proved(tmp_path, route("eu/m"), excuse)
     assert (kept.findings, set(kept.waived)) == ((), {"one"})
     ended = proved(tmp_path, route("eu/m"), excuse, day=date(2027, 2, 1))
-    assert [one.code for one in ended.findings] == ["V805", "V806"]
-    assert codes(proved(tmp_path, route(["eu/m", "us/m"]), excuse)) == ["V807"]
+    assert [one.code for one in ended.findings] == ["W805", "V806"]
+    assert codes(proved(tmp_path, route(["eu/m", "us/m"]), excuse)) == ["W807"]
 
 
 def test_what_hangs_on_one_lot_is_unknown(tmp_path: Path) -> None:
