@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from engine.cli import cli
 from engine.cli.tested import play_all
 from engine.cli.verified import Proved, prove, render
 
@@ -116,6 +118,9 @@ MISTAKES: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a flag is taken for a number": (
         [{**STAYS, "name": "flagged", "when": {"metadata.eu": True}},
          route(switch("eu/m", "us/m", {"metadata.eu": 1}))], "us/m"),
+    "a refusal is for one failure only": (
+        [route([{"fallback": {"steps": ["eu/m", {"reject": {"status": 451, "message": "no"}}],
+                              "only_on": ["rate_limited"]}}, "us/m"])], "us/m"),
     "a header takes them away": ([route(switch("asia/m", "eu/m", {"header.x-far": "yes"}))], "asia/m"),
 }  # fmt: skip
 
@@ -250,6 +255,13 @@ def test_every_format_names_the_invariant(format_: str, tmp_path: Path) -> None:
     assert "stays" in text
     if format_ in ("json", "sarif"):
         assert json.loads(text)
+
+
+def test_without_the_solver_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.cli.verify.find_spec", lambda name: None)
+    result = CliRunner().invoke(cli, ["verify", str(written(tmp_path, route("eu/m")))])
+    assert result.exit_code == 2
+    assert "pip install 'interlock[verify]'" in result.output
 
 
 def test_the_shipped_configuration_has_no_finding() -> None:
