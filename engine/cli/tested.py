@@ -61,14 +61,14 @@ def play_all(config: Path, overlays: Sequence[Path], only: Sequence[str], least:
     coverage = Coverage(graph)
     examples = []
     for document in chosen:
-        example = play(graph, document, lambda asked: _request(graph, asked))
+        example = play(graph, document, lambda asked: request_of_test(graph, asked))
         for step in example.steps:
             coverage.add(step.request, step.course)
         examples.append(example)
     return Played(compilation, tuple(examples), coverage, least)
 
 
-def _request(graph: Graph, asked: TestRequest) -> Request:
+def request_of_test(graph: Graph, asked: TestRequest) -> Request:
     """The request of a test, read as the server would read it."""
     fields = {"messages": json.dumps(asked.messages).encode()} if asked.messages else None
     request = request_from(

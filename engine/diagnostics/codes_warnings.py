@@ -45,7 +45,7 @@ CODES_HERE: tuple[Code, ...] = (
         "warning",
         "something that is checked but not acted on yet",
         "This part of the configuration is read and validated, so that it can be written and reviewed, but this "
-        "version of Interlock does not act on it: nothing is counted or proved by it. Do not rely on it.",
+        "version of Interlock does not act on it: nothing is counted by it. Do not rely on it.",
     ),
     Code(
         "W906",

@@ -1,4 +1,4 @@
-"""Whether some value of one attribute passes several tests at once.
+"""Whether some value of one attribute passes several tests at once, and which.
 
 The values an attribute can take are infinite, but the tests tell only finitely many kinds apart. For each kind one
 representative is tried with ``holds``, the very function that decides requests; so there is no second reading of what
@@ -8,6 +8,7 @@ an operator means. Where there would be too many kinds the answer is yes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Context, Decimal
 from enum import Enum
 from itertools import pairwise
@@ -44,30 +45,57 @@ _DOMAINS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A value that satisfies every literal; ``None`` is the absent attribute."""
+
+    value: Any
+
+
+class Undecided(Enum):
+    """Deciding would take too long: there may be such a value, or not."""
+
+    UNDECIDED = "may be"
+
+
+Answer = Example | Undecided | None
+"""A value, or that it was not decided, or (``None``) that there certainly is none."""
+
+_UNDECIDED = Undecided.UNDECIDED
+
+
 def may_hold(attribute: str, literals: Sequence[Literal]) -> bool:
     """Whether some value of the attribute may satisfy every literal (all are about it); ``False`` is certain."""
+    return example(attribute, literals) is not None
+
+
+def example(attribute: str, literals: Sequence[Literal]) -> Answer:
+    """A value of the attribute that satisfies every literal (all are about it), an absent one where that does."""
     domain = _DOMAINS.get(attribute, _Domain.TEXT if attribute.startswith("header.") else _Domain.ANY)
     if domain is _Domain.FLAG:
-        return _any_holds(literals, (True, False))
+        return _first(literals, (False, True))
     if domain is not _Domain.COUNT and _all_hold(literals, None):
-        return True
+        return Example(None)
     wanted = _wanted(literals)
     if wanted is not None:
-        return _any_holds(literals, (v for v in _equal_to(wanted) if _belongs(v, domain)))
+        return _first(literals, (v for v in _equal_to(wanted) if _belongs(v, domain)))
     points = _points(literals)
     if domain in (_Domain.COUNT, _Domain.WHOLE):
-        return _any_holds(literals, (n for n in _whole(points) if n >= 0 or domain is _Domain.WHOLE))
-    if domain is _Domain.ANY and _any_holds(literals, (True, False, _NEITHER_TEXT_NOR_NUMBER, *points, *_gaps(points))):
-        return True
-    return _text_may_hold(literals, points)
+        whole = sorted(_whole(points), key=lambda n: (abs(n), n))
+        return _first(literals, (n for n in whole if n >= 0 or domain is _Domain.WHOLE))
+    text = _text(literals, points)
+    if isinstance(text, Example) or domain is not _Domain.ANY:
+        return text
+    others = (True, False, *points, *_gaps(points), _NEITHER_TEXT_NOR_NUMBER)
+    return _first(literals, others) or text
 
 
 def _all_hold(literals: Iterable[Literal], value: Any) -> bool:
     return all(holds(test, value) is wanted for test, wanted in literals)
 
 
-def _any_holds(literals: Sequence[Literal], values: Iterable[Any]) -> bool:
-    return any(_all_hold(literals, value) for value in values)
+def _first(literals: Sequence[Literal], values: Iterable[Any]) -> Example | None:
+    return next((Example(value) for value in values if _all_hold(literals, value)), None)
 
 
 def _values(test: Test) -> tuple[Any, ...]:
@@ -151,7 +179,7 @@ def _spellings(value: Number) -> list[str]:
     return [text for text in out if len(text) <= LONGEST_NUMBER]
 
 
-def _text_may_hold(literals: Sequence[Literal], points: Sequence[Number]) -> bool:
+def _text(literals: Sequence[Literal], points: Sequence[Number]) -> Answer:
     """The same question for strings alone, where no literal names a list to be one of."""
     values = [v for test, _ in literals if test.operator in _EQUALITY for v in _values(test)]
     texts = {"true", "false", *(v for v in values if isinstance(v, str))}
@@ -159,44 +187,42 @@ def _text_may_hold(literals: Sequence[Literal], points: Sequence[Number]) -> boo
     numeric = any(test.operator in _ORDER for test, _ in literals) or any(
         not isinstance(v, (str, bool)) for v in values
     )
-    if _any_holds(literals, texts):
-        return True
+    if named := _first(literals, sorted(texts)):
+        return named
     if not globs:
-        return _unpatterned_may_hold(literals, points, texts, numeric)
+        return _unpatterned(literals, points, texts, numeric)
     if numeric and max(map(len, (*globs, *texts))) > LONGEST_NUMBER:
-        return True  # such a string looks like a number but is not read as one: not worth a kind of its own
-    if numeric and _any_holds(literals, (text for point in points for text in _spellings(point))):
-        return True
+        return _UNDECIDED  # such a string looks like a number but is not read as one: not worth a kind of its own
+    if numeric and (spelled := _first(literals, (text for point in points for text in _spellings(point)))):
+        return spelled
     rest = [_without_numbers(literal) for literal in literals if literal[0].operator not in _ORDER]
     order = [literal for literal in literals if literal[0].operator in _ORDER]
     gap = numeric and any(_all_hold(order, n) for n in _gaps(points))
     try:
         for text in kinds_of_text(globs, texts, numeric):
-            if numeric and number(text) is not None:
+            if _all_hold(literals, text):
+                return Example(text)
+            if gap and number(text) is not None and _all_hold(rest, text):
                 # Numbers of many sizes are of this kind. One may well lie in the gap, and yes is the safe answer.
-                if gap and _all_hold(rest, text):
-                    return True
-            elif _all_hold(literals, text):
-                return True
+                return _UNDECIDED
     except TooMany:
-        return True
-    return False
+        return _UNDECIDED
+    return None
 
 
-def _unpatterned_may_hold(
-    literals: Sequence[Literal], points: Sequence[Number], texts: set[str], numeric: bool
-) -> bool:
-    if _all_hold(literals, max(texts, key=len) + "_"):  # longer than any that is named: a string like no other
-        return True
+def _unpatterned(literals: Sequence[Literal], points: Sequence[Number], texts: set[str], numeric: bool) -> Answer:
+    other = max(sorted(texts), key=len) + "_"  # longer than any that is named: a string like no other
+    if _all_hold(literals, other):
+        return Example(other)
     if not numeric:
-        return False
+        return None
     for value in (*points, *_gaps(points)):
         spellings = _spellings(value)
         if not spellings:
-            return True  # takes more digits than are read; not worth deciding
-        if _any_holds(literals, [text for text in spellings if text not in texts][:1]):
-            return True
-    return False
+            return _UNDECIDED  # takes more digits than are read; not worth deciding
+        if found := _first(literals, [text for text in spellings if text not in texts][:1]):
+            return found
+    return None
 
 
 def _without_numbers(literal: Literal) -> Literal:

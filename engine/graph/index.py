@@ -44,13 +44,9 @@ class RouteIndex:
     @classmethod
     def build(cls, routes: Iterable[Route]) -> RouteIndex:
         """The index of these routes; their names are unique. The order of ``routes`` does not matter."""
-        ranked = sorted(
-            ((_sort_key(route, pattern), route, pattern) for route in routes for pattern in set(route.models)),
-            key=itemgetter(0),
-        )
         exact: dict[str, list[_Hit]] = {}
         globs: dict[tuple[int, int], dict[str, list[_Entry]]] = {}
-        for rank, (_, route, pattern) in enumerate(ranked):
+        for rank, (route, pattern) in enumerate(deciding_order(routes)):
             if not is_glob(pattern):
                 exact.setdefault(pattern, []).append((rank, route))
                 continue
@@ -110,6 +106,12 @@ class RouteIndex:
             return (hits[0][1],)
         hits.sort(key=_rank)
         return tuple(dict.fromkeys(route for _, route in hits))
+
+
+def deciding_order(routes: Iterable[Route]) -> list[tuple[Route, str]]:
+    """Each route with each of its patterns, in the order in which they are considered for a request's model."""
+    pairs = [(route, pattern) for route in routes for pattern in set(route.models)]
+    return sorted(pairs, key=lambda pair: _sort_key(*pair))
 
 
 def _sort_key(route: Route, pattern: str) -> tuple[int, int, int, bool, str, str]:

@@ -20,7 +20,7 @@ _Conjunction = tuple[Literal, ...]
 def satisfiable(condition: Condition) -> bool:
     """Whether some request may satisfy the condition; ``False`` is certain."""
     answers: dict[tuple[tuple[int, bool], ...], bool] = {}
-    for count, literals in enumerate(_alternatives(condition, True)):
+    for count, literals in enumerate(alternatives(condition, True)):
         if count >= _MOST_ALTERNATIVES or _conjunction_may_hold(literals, answers):
             return True
     return False
@@ -58,8 +58,11 @@ def _conjunction_may_hold(literals: _Conjunction, answers: dict[tuple[tuple[int,
     return True
 
 
-def _alternatives(condition: Condition, wanted: bool) -> Iterator[_Conjunction]:
-    """The disjunctive normal form, lazily: conjunctions of tests, each wanted to hold or not to."""
+def alternatives(condition: Condition, wanted: bool = True) -> Iterator[_Conjunction]:
+    """The disjunctive normal form, lazily: conjunctions of tests, each wanted to hold or not to.
+
+    ``wanted`` false asks for that of its opposite.
+    """
     while isinstance(condition, Not):
         condition, wanted = condition.part, not wanted
     if not isinstance(condition, (All, Any_)):
@@ -68,7 +71,7 @@ def _alternatives(condition: Condition, wanted: bool) -> Iterator[_Conjunction]:
         yield from _product(condition.parts, wanted)
     else:
         for part in condition.parts:
-            yield from _alternatives(part, wanted)
+            yield from alternatives(part, wanted)
 
 
 def _product(parts: tuple[Condition, ...], wanted: bool) -> Iterator[_Conjunction]:
@@ -76,7 +79,7 @@ def _product(parts: tuple[Condition, ...], wanted: bool) -> Iterator[_Conjunctio
     if not parts:
         yield ()
     elif len(parts) == 1:
-        yield from _alternatives(parts[0], wanted)
+        yield from alternatives(parts[0], wanted)
     else:
         half = len(parts) // 2
         for first in _product(parts[:half], wanted):

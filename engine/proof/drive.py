@@ -50,6 +50,8 @@ class Course(Struct, frozen=True):
     target: str | None = None
     seconds: float = 0.0
     usd: Decimal | None = None
+    mirrors: tuple[str, ...] = ()
+    """The targets that get a copy, because what serves stands behind a mirror."""
 
     @property
     def attempts(self) -> tuple[str, ...]:
@@ -80,8 +82,17 @@ def drive(
     usd = None if served is None else cost(served, request, output_tokens)
     last = driven.tries[-1].target if driven.tries else None
     code = RULES[outcome].status if status is None else status
+    copies = made.candidates[driven.facts.position].mirrors if served is not None else ()
     return Course(
-        made, tuple(driven.tries), outcome, code, tuple(driven.passed), last, round(driven.clock - now, 6), usd
+        made,
+        tuple(driven.tries),
+        outcome,
+        code,
+        tuple(driven.passed),
+        last,
+        round(driven.clock - now, 6),
+        usd,
+        tuple(to.target.id for to in copies),
     )
 
 

@@ -106,6 +106,8 @@ def _compare(expect: Expect, course: Course) -> Iterator[Mismatch]:
                 yield Mismatch("variants", f"{split}: {variant}", f"{split}: {assigned.get(split, 'not reached')}")
     if expect.attempts is not None and list(course.attempts) != list(expect.attempts):
         yield Mismatch("attempts", ", ".join(expect.attempts) or "none", ", ".join(course.attempts) or "none")
+    if expect.mirrors is not None and list(course.mirrors) != list(expect.mirrors):
+        yield Mismatch("mirrors", ", ".join(expect.mirrors) or "none", ", ".join(course.mirrors) or "none")
     if expect.target is not None and course.target != expect.target:
         yield Mismatch("target", expect.target, course.target or "none")
     if expect.outcome is not None and course.outcome.value != expect.outcome:

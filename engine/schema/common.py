@@ -54,7 +54,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "no_credential_headers": "Fixed headers are none of those that carry credentials.",
         "one_failover_rule": "A fallback has `only_on` or `also_on`, not both.",
         "one_or_several": "A test has `request` and `expect`, or a `scenario` in which a step says what is expected.",
-        "one_statement": "An invariant says either `never` or `always`.",
+        "one_statement": "An invariant says one of `never`, `always`, or `finding` with `routes` and `waive`.",
         "policy_applies": "`applies_to` names something.",
         "policy_sets": "A policy sets at least one of retry, timeouts, breaker, cost and params.",
         "something_expected": "`expect` names at least one thing.",

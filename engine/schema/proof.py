@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from .common import (
     LARGEST,
     Count,
+    Date,
     Duration,
     Glob,
     HeaderName,
@@ -28,6 +29,7 @@ from .common import (
 from .condition import TargetWhen, When
 from .route import FailureClass
 
+BuiltIn = Literal["one_provider", "unreachable"]
 OutcomeName = Literal[
     "served", "invalid_request", "context_exceeded", "content_refused", "unauthorized", "quota_exhausted", "model_gone",
     "rate_limited", "overloaded", "server_error", "connection", "timeout", "garbled", "deadline", "cancelled",
@@ -35,8 +37,15 @@ OutcomeName = Literal[
 ]  # fmt: skip
 
 
+class Waiver(Model):
+    """What is known and put up with for a while."""
+
+    until: Date = Field(description="The last day (UTC) on which it is put up with; after it the proof fails.")
+    because: Text = Field(description="Why.")
+
+
 class InvariantDoc(Model):
-    """A statement about all requests and all failures."""
+    """A statement about all requests and all failures; or what `interlock verify` finds by itself, put up with."""
 
     version: Version = Field(description="Version of the configuration language.")
     kind: Literal["invariant"] = Field(description="What this document declares.")
@@ -45,9 +54,20 @@ class InvariantDoc(Model):
     never: Opt[TargetWhen] = Field(default=None, description="What no attempt of such a request may meet.")
     always: Opt[TargetWhen] = Field(default=None, description="What every attempt of such a request must meet.")
     because: Opt[Text] = Field(default=None, description="The reason, for whoever breaks it.")
+    finding: Opt[BuiltIn] = Field(
+        default=None, description="Instead of a statement: a finding that needs no invariant, for `waive` to excuse."
+    )
+    routes: Opt[Annotated[list[Glob], Field(min_length=1)]] = Field(
+        default=None, description="Names or globs of the routes whose `finding` is excused.", examples=[["demo"]]
+    )
+    waive: Opt[Waiver] = Field(default=None, description="Put up with it for a while, if it does not hold.")
 
     @model_validator(mode="after")
     def _one_statement(self) -> InvariantDoc:
+        if self.finding is not None:
+            return self._excuse()
+        if self.routes is not None:
+            raise problem("one_statement", "S208", "routes says nothing without finding", ("routes",), "remove it")
         if self.never is None and self.always is None:
             raise problem(
                 "one_statement", "S202", 'neither "never" nor "always" says what holds', (), "add never: or always:"
@@ -61,6 +81,17 @@ class InvariantDoc(Model):
                 "write two invariants",
                 key=True,
             )
+        return self
+
+    def _excuse(self) -> InvariantDoc:
+        for name in ("when", "never", "always"):
+            if getattr(self, name) is not None:
+                raise problem(
+                    "one_statement", "S208", f"{name} and finding exclude each other", (name,), "remove one", key=True
+                )
+        for name in ("routes", "waive"):
+            if getattr(self, name) is None:
+                raise problem("one_statement", "S202", f'"finding" wants "{name}" beside it', (), f"add {name}:")
         return self
 
 
@@ -130,6 +161,9 @@ class Expect(Model):
     attempts: Opt[list[TargetName]] = Field(
         default=None, description="The targets tried, in this order, and no others."
     )
+    mirrors: Opt[list[TargetName]] = Field(
+        default=None, description="The targets that get a copy of it, in order; none do unless it is served."
+    )
     outcome: Opt[OutcomeName] = Field(default=None, description="How the request ends.")
     status: Opt[Annotated[int, Field(ge=100, le=599)]] = Field(
         default=None, description="The HTTP status the client sees."
@@ -149,7 +183,7 @@ class Expect(Model):
                 "S206",
                 "nothing is named",
                 (),
-                "add attempts, outcome, status, route, target, variants or max_usd",
+                "add attempts, mirrors, outcome, status, route, target, variants or max_usd",
             )
         return self
 

@@ -25,6 +25,12 @@ def run(work: Work) -> None:
 
 
 def _invariant(work: Work, owner: Owner, model: InvariantDoc) -> None:
+    for i, pattern in enumerate(model.routes or ()):
+        if not is_glob(pattern):
+            if pattern not in work.declared.route:
+                references.unknown(work, "route", pattern, owner, ("routes", i))
+        elif not any(map(matcher(pattern), work.declared.route)):
+            references.nothing(work, "route", pattern, owner, ("routes", i))
     for part in ("when", "never", "always"):
         tree = getattr(model, part)
         if tree is not None and not may_hold(lower(tree)):
@@ -60,6 +66,8 @@ def _step(work: Work, owner: Owner, model: ScenarioStep, at: tuple[str | int, ..
         return
     for i, name in enumerate(expect.attempts or ()):
         _target(work, owner, name, (*at, "expect", "attempts", i))
+    for i, name in enumerate(expect.mirrors or ()):
+        _target(work, owner, name, (*at, "expect", "mirrors", i))
     if expect.target is not None:
         _target(work, owner, expect.target, (*at, "expect", "target"))
     if expect.route is not None and expect.route not in work.declared.route:

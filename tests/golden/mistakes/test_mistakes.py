@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.compiler import compile_folder
-from engine.diagnostics import CODES, render_human
+from engine.diagnostics import CODES, codes_proof, render_human
 
 HERE = Path(__file__).parent
 CASES = sorted(HERE.glob("*.txt"))
@@ -24,7 +24,8 @@ def test_there_are_enough() -> None:
 
 def test_every_code_of_the_compiler_has_a_mistake() -> None:
     shown = {case.stem.split("-")[0] for case in CASES}
-    assert {code for code in CODES if code[0] in "RPWN"} - shown == set()
+    proofs = {code.code for code in codes_proof.CODES_HERE}  # what only `interlock verify` finds
+    assert {code for code in CODES if code[0] in "RPWN"} - shown - proofs == set()
 
 
 def test_the_sound_configuration_is_sound() -> None:

@@ -99,8 +99,8 @@ def test_a_secret_is_in_no_diagnostic_and_no_graph(compiled: Any, write: Any) ->
         ("kind: limit\nname: l\nlimits: [{concurrency: 5}]\nwhen: {all: [{user: a}, {user: b}]}\n", ["P409"]),
         ("kind: limit\nname: l\nlimits: [{concurrency: 5}]\n", []),
         ("kind: limit\nname: l\neach: metadata.team\nlimits: [{concurrency: 5}]\n", ["W906"]),
-        ("kind: invariant\nname: i\nnever: {target.context_window: {lt: 5, gt: 9}}\n", ["P409", "W905"]),
-        ("kind: invariant\nname: i\nnever: {target.provider: acme}\n", ["W905"]),
+        ("kind: invariant\nname: i\nnever: {target.context_window: {lt: 5, gt: 9}}\n", ["P409"]),
+        ("kind: invariant\nname: i\nnever: {target.provider: acme}\n", []),
         ("kind: test\nname: t\nrequest: {model: chat}\nexpect: {route: chta}\n", ["R303"]),
         ("kind: test\nname: t\nrequest: {model: chat}\nfaults: [{target: 'x/*', outcome: timeout}]\n"
          "expect: {status: 200}\n", ["P401"]),

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.graph import All, Any_, Condition, Not, Test, always, disjoint, implies, satisfiable
+from engine.graph.conditions import holds
+from engine.graph.domains import Example, example
 
 T = Test
 
@@ -124,3 +129,31 @@ def test_many_alternatives_that_all_fail_for_the_same_reason_are_looked_at_once(
     never = (T("model", "glob", "*ab*b?a*"), Not(T("model", "glob", "*a*a*")))
     assert not satisfiable(All((*choices, *never)))
     assert time.perf_counter() - started < 3
+
+
+_OPERANDS = {
+    **dict.fromkeys(("eq", "ne"), st.sampled_from(["a", "ab", "5", "5.0", 5, 5.5, True, "true"])),
+    **dict.fromkeys(("in", "not_in"), st.sampled_from([("a", "b"), (5, "x"), (True,), ("ab", "5")])),
+    "glob": st.sampled_from(["a*", "*b", "?", "5*", ("x*", "a?")]),
+    **dict.fromkeys(("gt", "gte", "lt", "lte"), st.sampled_from([0, 5, 5.5, -1])),
+    "exists": st.booleans(),
+}
+_literals = st.lists(
+    st.sampled_from(sorted(_OPERANDS)).flatmap(
+        lambda name: st.tuples(_OPERANDS[name].map(lambda operand: (name, operand)), st.booleans())
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(st.sampled_from(["user", "metadata.x", "header.x", "max_tokens"]), _literals)
+def test_an_example_is_one(attribute: str, asked: list[tuple[tuple[Any, Any], bool]]) -> None:
+    literals = [(T(attribute, name, operand), wanted) for (name, operand), wanted in asked]
+    found = example(attribute, literals)
+    if isinstance(found, Example):
+        assert all(holds(test, found.value) is wanted for test, wanted in literals)
+    elif found is None:
+        for value in (None, "a", "ab", "b", "5", "zz"):
+            if attribute != "max_tokens" or value is None:
+                assert not all(holds(test, value) is wanted for test, wanted in literals)
