@@ -31,6 +31,7 @@ COMMANDS: dict[str, Entry] = {
     "check": Entry("engine.cli.check", "check", "Compile a configuration and report every finding."),
     "explain": Entry("engine.cli.explain", "explain", "Show what would be done for one request, and why."),
     "test": Entry("engine.cli.test", "test", "Play the tests of a configuration, and say what they reach."),
+    "plan": Entry("engine.cli.plan", "plan", "Show what a change of the configuration changes in behaviour."),
     "graph": Entry("engine.cli.graph", "graph", "Draw the routing graph."),
     "serve": Entry("engine.cli.serve", "serve", "Run the server, reloading the configuration as it changes."),
     "status": Entry("engine.cli.status", "status", "Ask a server which configuration it runs."),

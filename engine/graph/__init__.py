@@ -34,7 +34,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
-from .settings import Issuer, Otlp, Readiness, Settings, StateStore
+from .settings import Gates, Issuer, Otlp, Readiness, Settings, StateStore
 
 __all__ = [
     "All",
@@ -46,6 +46,7 @@ __all__ = [
     "Condition",
     "Digester",
     "Fallback",
+    "Gates",
     "Graph",
     "Hedge",
     "Issuer",
