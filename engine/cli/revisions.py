@@ -67,14 +67,20 @@ def _extract(what: str, beside: Path, scratch: Path) -> tuple[str, str]:
             "`git log --oneline` lists revisions; in a shallow clone `git fetch --unshallow` brings the older ones",
         ) from error
     name = commit.decode().strip()
+    inside = below.rstrip("/")
+    tree = f"{name}:{inside}"
     try:
-        tree = f"{name}:{below.rstrip('/')}" if below else name
-        packed = _git(beside, "-c", "core.autocrlf=false", "archive", "--format=tar", f"--prefix={below}", tree)
-    except (OSError, subprocess.SubprocessError):
-        return name, below.rstrip("/")  # the folder is not there in that revision
+        _git(beside, "cat-file", "-e", tree)
+    except subprocess.CalledProcessError:
+        return name, inside  # the folder is not there in that revision
+    try:
+        top = Path(_git(beside, "rev-parse", "--show-toplevel").decode().rstrip("\n"))
+        packed = _git(top, "-c", "core.autocrlf=false", "archive", "--format=tar", f"--prefix={below}", tree)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Problem(f'git cannot read the files of revision "{what}"', "`git fsck` says what is missing") from error
     with tarfile.open(fileobj=BytesIO(packed)) as archive:
         archive.extractall(scratch, filter="data")
-    return name, below.rstrip("/")
+    return name, inside
 
 
 def _where(folder: Path) -> str:
