@@ -226,6 +226,8 @@ class Plan(Struct, frozen=True):
     @property
     def passed(self) -> tuple[int, ...]:
         """The candidates before ``start`` that are closed."""
+        if not self.start:  # nearly always
+            return ()
         return tuple(i for i in range(self.start) if self.candidates[i].closure is not None)
 
     @property

@@ -101,11 +101,11 @@ def test_a_secret_is_in_no_diagnostic_and_no_graph(compiled: Any, write: Any) ->
         ("kind: limit\nname: l\neach: metadata.team\nlimits: [{concurrency: 5}]\n", ["W906"]),
         ("kind: invariant\nname: i\nnever: {target.context_window: {lt: 5, gt: 9}}\n", ["P409", "W905"]),
         ("kind: invariant\nname: i\nnever: {target.provider: acme}\n", ["W905"]),
-        ("kind: test\nname: t\nrequest: {model: chat}\nexpect: {route: chta}\n", ["R303", "W905"]),
+        ("kind: test\nname: t\nrequest: {model: chat}\nexpect: {route: chta}\n", ["R303"]),
         ("kind: test\nname: t\nrequest: {model: chat}\nfaults: [{target: 'x/*', outcome: timeout}]\n"
-         "expect: {status: 200}\n", ["P401", "W905"]),
+         "expect: {status: 200}\n", ["P401"]),
         ("kind: test\nname: t\nrequest: {model: chat}\nstate: {no_credential: [acne], open: [acme/lage]}\n"
-         "expect: {status: 200}\n", ["R301", "R302", "W905"]),
+         "expect: {status: 200}\n", ["R301", "R302"]),
     ],
 )  # fmt: skip
 def test_documents_that_count_prove_and_test(
