@@ -11,7 +11,8 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_CONFIG_PARTS = ("providers.d", "policies")
+#: The folders that make a folder a configuration.
+CONFIG_PARTS = ("providers.d", "policies")
 
 
 def config_argument(command: Command) -> Command:
@@ -100,7 +101,7 @@ def require_config(config: Path, overlays: Sequence[Path] = ()) -> None:
             f'there is no configuration folder "{config}"',
             f"`interlock init {config}` writes a small working one",
         )
-    if not any((config / part).is_dir() for part in _CONFIG_PARTS):
+    if not any((config / part).is_dir() for part in CONFIG_PARTS):
         raise Problem(
             f'"{config}" is not a configuration: it has neither providers.d/ nor policies/',
             "name the folder that holds them, or start one with `interlock init"
@@ -117,7 +118,7 @@ def require_config(config: Path, overlays: Sequence[Path] = ()) -> None:
 def _root_of(file: Path) -> Path:
     """The configuration folder that ``file`` seems to belong to."""
     for parent in file.parents:
-        if parent.name in _CONFIG_PARTS:
+        if parent.name in CONFIG_PARTS:
             return parent.parent
     return file.parent
 

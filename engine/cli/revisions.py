@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from .options import require_config
+from .options import CONFIG_PARTS, require_config
 from .terminal import Problem
 
 #: Seconds that git may take.
@@ -40,7 +40,7 @@ def opened(what: str, beside: Path) -> Iterator[Side]:
     with TemporaryDirectory(prefix="interlock-plan-") as scratch:
         commit, below = _extract(what, beside, Path(scratch))
         inside = Path(scratch) / below
-        if not any((inside / part).is_dir() for part in ("providers.d", "policies")):
+        if not any((inside / part).is_dir() for part in CONFIG_PARTS):
             place = f'folder "{below}"' if below else "its top folder"
             raise Problem(
                 f'revision "{what}" has no configuration in {place}: neither providers.d/ nor policies/',
@@ -70,12 +70,17 @@ def _extract(what: str, beside: Path, scratch: Path) -> tuple[str, str]:
     inside = below.rstrip("/")
     tree = f"{name}:{inside}"
     try:
-        _git(beside, "cat-file", "-e", tree)
+        found = _git(beside, "ls-tree", "--name-only", "--full-tree", "-z", tree)
     except subprocess.CalledProcessError:
         return name, inside  # the folder is not there in that revision
+    listed = found.decode("utf-8", "replace").split("\0")
+    parts = [part for part in CONFIG_PARTS if part in listed]
+    if not parts:
+        return name, inside
     try:
         top = Path(_git(beside, "rev-parse", "--show-toplevel").decode().rstrip("\n"))
-        packed = _git(top, "-c", "core.autocrlf=false", "archive", "--format=tar", f"--prefix={below}", tree)
+        words = ("-c", "core.autocrlf=false", "archive", "--format=tar", f"--prefix={below}", tree, "--", *parts)
+        packed = _git(top, *words)
     except (OSError, subprocess.SubprocessError) as error:
         raise Problem(f'git cannot read the files of revision "{what}"', "`git fsck` says what is missing") from error
     with tarfile.open(fileobj=BytesIO(packed)) as archive:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Any
 
 from msgspec import Struct
 
@@ -93,13 +92,13 @@ def compare(base: Graph, head: Graph) -> Comparison:
         tuple(_moves(found)),
         tuple(sorted(names[1] - names[0])),
         tuple(sorted(names[0] - names[1])),
-        tuple(_rerouted(found)),
+        tuple(dict.fromkeys(_rerouted(changes.values()))),
         tuple((f"{c.kind} {c.node}", c.details) for c in diff(base, head)),
         tuple(unread),
     )
 
 
-def _merged(changes: Any) -> Iterator[Change]:
+def _merged(changes: Iterable[Change]) -> Iterator[Change]:
     """The changes, those of several names for the same told once, by the first of the names."""
     merged: dict[tuple[object, object], Change] = {}
     for change in changes:
@@ -111,7 +110,7 @@ def _merged(changes: Any) -> Iterator[Change]:
     yield from sorted(merged.values(), key=lambda c: (c.before.route or c.after.route or "", c.request.model or ""))
 
 
-def _rerouted(changes: tuple[Change, ...]) -> Iterator[tuple[str, str, str]]:
+def _rerouted(changes: Iterable[Change]) -> Iterator[tuple[str, str, str]]:
     for change in changes:
         old, new = change.before.route, change.after.route
         if old is not None and new is not None and old != new:

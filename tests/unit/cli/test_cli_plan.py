@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 
 from engine.cli import cli
 
+from .test_cli_status import server
+
 FIXTURES = Path(__file__).parents[2] / "golden" / "cli" / "fixtures"
 PROPOSAL = FIXTURES / "proposal"
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -169,3 +171,33 @@ def test_a_comment_is_never_longer_than_a_code_host_takes(tmp_path: Path) -> Non
     text = run(str(tmp_path / "a"), str(tmp_path / "b"), "--format", "markdown").output
     assert len(text) < 65_536
     assert "more parts do not fit here" in text
+
+
+@needs_git
+def test_against_a_server_that_runs_a_commit(repository: Path) -> None:
+    commit_ = git(repository, "rev-parse", "HEAD")
+    graph = json.loads(run("main", "main", "--format", "json").output)["base"]["graph"]
+    with server((200, {"running": {"fingerprint": graph, "git_commit": commit_}})) as (url, seen):
+        same = run("--against", url)
+        assert same.exit_code == 0
+        assert "nothing changes" in same.output
+        shutil.copy(PROPOSAL / "head" / "policies" / "chat.yaml", repository / "policies" / "chat.yaml")
+        changed = run("--against", url)
+        assert changed.exit_code == 1
+        assert changed.output.startswith(f"{url} ({commit_[:12]}) -> .")
+        assert "eu-cloud/large 90%, eu-cloud/small 10%" in changed.output
+        assert seen[0]["path"] == "/api/v1/status"
+        assert "one configuration too many" in run("--against", url, ".", "main").output
+
+
+@needs_git
+def test_against_a_server_that_does_not_run_a_commit_nothing_is_pretended(repository: Path) -> None:
+    commit_ = git(repository, "rev-parse", "HEAD")
+    for commit, why in ((commit_, "overlays or edits"), (None, "in no git repository")):
+        with server((200, {"running": {"fingerprint": "f" * 16, "git_commit": commit}})) as (url, _):
+            result = run("--against", url)
+            assert result.exit_code == 1
+            assert "they differ" in result.output
+            assert why in result.output
+    with server((401, {})) as (url, _):
+        assert "scope read" in run("--against", url).output
