@@ -29,9 +29,9 @@ from engine.graph import (
     digest,
 )
 from engine.planner import Facts, Go, Plan, Request, advance, children, find_route, plan
+from engine.planner.prices import expected_cost
 from engine.state import State
 
-from .drive import cost
 from .fixing import Draw, Fixing
 from .world import World
 
@@ -138,8 +138,8 @@ def _told(route: Route, request: Request, rows: list[tuple[Fraction, Step, Plan]
         ends=_end(plans),
         attempts=attempts,
         seconds=seconds,
-        usd=_expected(ways.values(), tried),
-        most_usd=_dearest(tried),
+        usd=_expected(ways.values(), tried, request.kind),
+        most_usd=_dearest(tried, request.kind),
         offered=offered,
         kept=kept,
         labels=tuple(sorted({(str(k), _word(v)) for t in reached.values() for k, v in t.labels.items()})),
@@ -254,21 +254,21 @@ def _capabilities(targets: Iterable[Target]) -> tuple[tuple[str, ...], tuple[str
     return tuple(sorted(frozenset().union(*sets))), tuple(sorted(frozenset.intersection(*sets)))
 
 
-_REFERENCE = Request(input_tokens=REFERENCE_INPUT, max_tokens=REFERENCE_OUTPUT)
+def reference_cost(target: Target, kind: str) -> Decimal | None:
+    """USD for 1,000 tokens in and 500 out, or what the model can if that is less; ``None`` where a price is unknown.
+
+    Kinds of request whose answers are not paid by tokens cost their input.
+    """
+    return expected_cost(target, Request(input_tokens=REFERENCE_INPUT, max_tokens=REFERENCE_OUTPUT, kind=kind))
 
 
-def reference_cost(target: Target) -> Decimal | None:
-    """USD for 1,000 tokens in and 500 out; ``None`` where a price is unknown."""
-    return cost(target, _REFERENCE, REFERENCE_OUTPUT)
-
-
-def _expected(ways: Iterable[Way], targets: dict[str, Target]) -> Decimal | None:
+def _expected(ways: Iterable[Way], targets: dict[str, Target], kind: str) -> Decimal | None:
     """What such a request costs on average where it is served and everybody healthy; ``None``: a price is unknown."""
     total = served = Fraction()
     for way in ways:
         if not way.order or way.order[0] not in targets:
             continue
-        usd = reference_cost(targets[way.order[0]])
+        usd = reference_cost(targets[way.order[0]], kind)
         if usd is None:
             return None
         total += way.share * Fraction(usd)
@@ -277,8 +277,8 @@ def _expected(ways: Iterable[Way], targets: dict[str, Target]) -> Decimal | None
     return Decimal(mean.numerator) / Decimal(mean.denominator) if served else None
 
 
-def _dearest(targets: dict[str, Target]) -> Decimal | None:
-    prices = [reference_cost(target) for target in targets.values()]
+def _dearest(targets: dict[str, Target], kind: str) -> Decimal | None:
+    prices = [reference_cost(target, kind) for target in targets.values()]
     known = [price for price in prices if price is not None]
     return max(known) if known and len(known) == len(prices) else None
 

@@ -277,6 +277,14 @@ def test_a_price_alone_is_a_change(graph: Make) -> None:
     }  # fmt: skip
 
 
+def test_an_embedding_costs_its_input(graph: Make) -> None:
+    more = "  e: {supports: [embeddings], price: {input: 3}}\n  f: {supports: [embeddings], price: {input: 6}}\n"
+    providers = PROVIDERS.rstrip("\n") + "\n" + more
+    compared = compare(graph("b/e", providers=providers), graph("b/f", providers=providers))
+    assert words(compared)["cost"] == ("0.003 USD", "0.006 USD")
+    assert compared.changes[0].request.surface == "embeddings"
+
+
 def test_recorded_requests(graph: Make) -> None:
     switch = "{{switch: {{cases: [{{when: {{metadata.tier: free}}, step: {}}}], default: a/m}}}}"
     lines = [
