@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "test": Entry("engine.cli.test", "test", "Play the tests of a configuration, and say what they reach."),
     "replay": Entry("engine.cli.replay", "replay", "Take recorded decisions again, and say what differs."),
     "verify": Entry("engine.cli.verify", "verify", "Prove what holds for all requests and all failures."),
+    "plan": Entry("engine.cli.plan", "plan", "Show what a change of the configuration changes in behaviour."),
     "graph": Entry("engine.cli.graph", "graph", "Draw the routing graph."),
     "serve": Entry("engine.cli.serve", "serve", "Run the server, reloading the configuration as it changes."),
     "status": Entry("engine.cli.status", "status", "Ask a server which configuration it runs."),

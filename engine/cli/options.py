@@ -11,7 +11,8 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_CONFIG_PARTS = ("providers.d", "policies")
+#: The folders that make a folder a configuration.
+CONFIG_PARTS = ("providers.d", "policies")
 
 
 def config_argument(command: Command) -> Command:
@@ -116,13 +117,13 @@ def require_config(config: Path, overlays: Sequence[Path] = ()) -> None:
 
 def is_config(folder: Path) -> bool:
     """Whether this folder looks like a configuration."""
-    return any((folder / part).is_dir() for part in _CONFIG_PARTS)
+    return any((folder / part).is_dir() for part in CONFIG_PARTS)
 
 
 def _root_of(file: Path) -> Path:
     """The configuration folder that ``file`` seems to belong to."""
     for parent in file.parents:
-        if parent.name in _CONFIG_PARTS:
+        if parent.name in CONFIG_PARTS:
             return parent.parent
     return file.parent
 

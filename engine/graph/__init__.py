@@ -34,7 +34,7 @@ from .nodes import (
 )
 from .render import render
 from .satisfy import always, disjoint, implies, satisfiable
-from .settings import DecisionRecords, Issuer, Otlp, Readiness, Settings, StateStore
+from .settings import DecisionRecords, Gates, Issuer, Otlp, Readiness, Settings, StateStore
 
 __all__ = [
     "All",
@@ -47,6 +47,7 @@ __all__ = [
     "DecisionRecords",
     "Digester",
     "Fallback",
+    "Gates",
     "Graph",
     "Hedge",
     "Issuer",

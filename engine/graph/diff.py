@@ -201,6 +201,8 @@ def _settings_rows(graph: Graph, _: str) -> _Rows:
     settings: Settings = graph.settings
     rows = _fields(settings) | _fields(settings.readiness, "readiness.")
     del rows["readiness"]
+    rows |= _fields(settings.gates, "plan.gates.")
+    del rows["gates"]
     if isinstance(settings.ledger_url, SecretRef):
         rows["ledger_url"] = (_secret(settings.ledger_url), _secret(settings.ledger_url))
     del rows["state"]

@@ -8,6 +8,7 @@ an operator means. Where there would be too many kinds the answer is yes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from enum import Enum
@@ -88,6 +89,48 @@ def example(attribute: str, literals: Sequence[Literal]) -> Answer:
         return text
     others = (True, False, *points, *_gaps(points), _NEITHER_TEXT_NOR_NUMBER)
     return _first(literals, others) or text
+
+
+def representatives(attribute: str, tests: Sequence[Test], plain: Sequence[Any] = ()) -> list[Any]:
+    """A value of the attribute (``None``: absent) for each way that the tests are known to come out together.
+
+    Each is the plainest there is: of ``plain`` first, then absent. Where globs tell too many kinds of string apart,
+    one is given for each glob instead of each combination of them.
+    """
+    domain = _DOMAINS.get(attribute, _Domain.TEXT if attribute.startswith("header.") else _Domain.ANY)
+    found: dict[tuple[bool, ...], Any] = {}
+    for value in (*plain, *_candidates(domain, [(test, True) for test in tests])):
+        found.setdefault(tuple(holds(test, value) for test in tests), value)
+    return list(found.values())
+
+
+def _candidates(domain: _Domain, literals: Sequence[Literal]) -> Iterator[Any]:
+    if domain is _Domain.FLAG:
+        yield from (False, True)
+        return
+    points = _points(literals)
+    if domain is not _Domain.COUNT:
+        yield None
+    if domain in (_Domain.COUNT, _Domain.WHOLE):
+        yield from sorted(n for n in _whole(points) if n >= 0)
+        return
+    values = [v for test, _ in literals if test.operator in _EQUALITY for v in _values(test)]
+    texts = [v if isinstance(v, str) else next(iter(_equal_texts(v))) for v in values]
+    yield from texts
+    if domain is _Domain.ANY:
+        yield from (*values, *points, *_gaps(points))
+    yield from (text for n in (*points, *_gaps(points)) for text in _spellings(n)[:1])
+    yield max((*texts, "other"), key=len) + "_" if "other" in texts else "other"
+    globs = tuple(dict.fromkeys(v for test, _ in literals if test.operator == "glob" for v in _values(test)))
+    if globs:
+        yield from (pattern.replace("*", "x").replace("?", "x") for pattern in globs)
+        with suppress(TooMany):
+            yield from kinds_of_text(globs, texts, bool(points))
+
+
+def _equal_texts(value: Any) -> list[str]:
+    """Strings that equal a value that is none."""
+    return ["true" if value else "false"] if isinstance(value, bool) else _spellings(value) or [str(value)]
 
 
 def _all_hold(literals: Iterable[Literal], value: Any) -> bool:

@@ -78,6 +78,19 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True)
+class Gates:
+    """What a change of this configuration may not do, as ``interlock plan`` finds it. Shares (0..1); ``None``: any."""
+
+    max_cost_increase: float | None = None
+    max_seconds_increase: float | None = None
+    max_moved_users: float | None = None
+    no_new: frozenset[str] = frozenset()
+    """Labels of which no request may reach a value that it could not reach before."""
+    no_lost: frozenset[str] = frozenset()
+    """``models`` and ``capabilities`` that must not be lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The one ``settings`` document, with its defaults filled in. Sizes are bytes."""
 
@@ -108,3 +121,4 @@ class Settings:
     """Seconds for which checks of providers are kept."""
     ledger_enabled: bool = True
     readiness: Readiness = Readiness()
+    gates: Gates = Gates()

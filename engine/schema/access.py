@@ -336,6 +336,37 @@ class Management(Model):
     )
 
 
+class PlanGates(Model):
+    """What a change may not do; `interlock plan` exits 1 where it would."""
+
+    max_cost_increase: Opt[Percent] = Field(
+        default=None,
+        description="By how much a request of 1,000 tokens and an answer of 500 may become dearer, for any kind of "
+        "request, with every target healthy.",
+        examples=["5%"],
+    )
+    max_seconds_increase: Opt[Percent] = Field(
+        default=None, description="By how much the time that no request exceeds may grow."
+    )
+    max_moved_users: Opt[Percent] = Field(
+        default=None, description="The share of a split's keys that may change their variant.", examples=["10%"]
+    )
+    no_new: list[Name] = Field(
+        default=[],
+        description="Labels, such as `region`: no kind of request may reach a target with a value that it could not "
+        "reach before.",
+    )
+    no_lost: list[Literal["models", "capabilities"]] = Field(
+        default=[], description="Names that clients may use, or what targets can do: nothing of it may be lost."
+    )
+
+
+class PlanDoc(Model):
+    """How changes of this configuration are judged before they merge."""
+
+    gates: PlanGates = Field(default=PlanGates(), description="What a change may not do.")
+
+
 class SettingsDoc(Model):
     """How the server itself behaves; a configuration has at most one."""
 
@@ -355,3 +386,4 @@ class SettingsDoc(Model):
     state: StateDoc = Field(default=StateDoc(), description="Where live facts are kept.")
     ledger: LedgerStore = Field(default=LedgerStore(), description="Where is written what happened.")
     readiness: Readiness = Field(default=Readiness(), description="What `/readyz` says, and when.")
+    plan: PlanDoc = Field(default=PlanDoc(), description="How changes are judged before they merge.")

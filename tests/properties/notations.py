@@ -100,3 +100,24 @@ def conditions(targets: bool = False) -> SearchStrategy[Tree]:
         lambda inner: at_least_one({"all": some(inner, 2), "any": some(inner, 2), "not": inner, "user": value}),
         max_leaves=3,
     )
+
+
+gates = mapping(
+    {},
+    {
+        **dict.fromkeys(("max_cost_increase", "max_seconds_increase", "max_moved_users"), percents),
+        "no_new": st.lists(names, max_size=2),
+        "no_lost": st.lists(st.sampled_from(["models", "capabilities"]), max_size=2),
+    },
+)
+
+collectors = mapping(
+    {"endpoint": st.just("http://localhost:4318")},
+    {
+        "headers": st.dictionaries(st.sampled_from(["authorization", "x-key"]), st.just({"env": "COLLECTOR_KEY"})),
+        "traces": st.booleans(),
+        "metrics": st.booleans(),
+        "interval": durations,
+        "sample": st.sampled_from(["0%", "2.5%", "100%"]),
+    },
+)

@@ -23,11 +23,13 @@ from .notations import (
     Tree,
     at_least_one,
     attributes,
+    collectors,
     conditions,
     counts,
     dates,
     dictionary,
     durations,
+    gates,
     globs,
     json_values,
     labels,
@@ -249,18 +251,6 @@ def keys(name: SearchStrategy[str] = names, allowed: SearchStrategy[str] = globs
     return _doc("key", {"sha256": digests}, optional, name)
 
 
-collectors = mapping(
-    {"endpoint": st.just("http://localhost:4318")},
-    {
-        "headers": st.dictionaries(st.sampled_from(["authorization", "x-key"]), st.just({"env": "COLLECTOR_KEY"})),
-        "traces": st.booleans(),
-        "metrics": st.booleans(),
-        "interval": durations,
-        "sample": st.sampled_from(["0%", "2.5%", "100%"]),
-    },
-)
-
-
 def settings_documents(everything: bool = True) -> SearchStrategy[Tree]:
     """Settings documents; without ``everything`` live state stays in memory."""
     sizes = st.sampled_from(["20MB", "512KB", 1_000_000])
@@ -273,6 +263,7 @@ def settings_documents(everything: bool = True) -> SearchStrategy[Tree]:
         "telemetry": mapping({}, {"access_log": st.booleans(), "otlp": collectors}),
     }  # fmt: skip
     optional["state"] = mapping({}, {"store": st.just("memory")})
+    optional["plan"] = mapping({}, {"gates": gates})
     if everything:
         optional["state"] = mapping({}, {"store": st.sampled_from(["memory", "redis"]), "url": url})
         database = st.sampled_from(["sqlite:///ledger.db", "postgresql://db.internal/interlock"]) | secrets

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from engine.graph import DecisionRecords, Issuer, Key, Otlp, Readiness, SecretRef, Settings, StateStore
+from engine.graph import DecisionRecords, Gates, Issuer, Key, Otlp, Readiness, SecretRef, Settings, StateStore
 from engine.graph.globs import is_glob, matcher
 from engine.schema import Secret, SettingsDoc, StateDoc, TokenIssuer, access, parse_size
 from engine.units import parse_duration, parse_percent
@@ -129,6 +129,7 @@ def _lower(model: SettingsDoc, otlp: Otlp | None) -> Settings:
         "ledger_keep": parse_duration(model.ledger.keep),
         "ledger_enabled": model.ledger.enabled,
         "readiness": _readiness(model.readiness),
+        "gates": _gates(model.plan.gates),
         "issuers": tuple(_issuer(issuer) for issuer in sorted(model.clients.tokens, key=lambda issuer: issuer.name)),
     }
     return Settings(**{name: value for name, value in values.items() if value is not None})
@@ -161,6 +162,12 @@ def _readiness(model: access.Readiness) -> Readiness:
     said = {name: getattr(model, name) for name in ("notice", "after", "until")}
     seconds = {name: parse_duration(value) for name, value in said.items() if value is not None}
     return Readiness(outage=model.outage, **seconds)
+
+
+def _gates(model: access.PlanGates) -> Gates:
+    bounds = {name: getattr(model, name) for name in ("max_cost_increase", "max_seconds_increase", "max_moved_users")}
+    shares = {name: parse_percent(value) for name, value in bounds.items() if value is not None}
+    return Gates(no_new=frozenset(model.no_new), no_lost=frozenset(model.no_lost), **shares)
 
 
 def _issuer(model: TokenIssuer) -> Issuer:
