@@ -1,7 +1,8 @@
 """How many recorded decisions ``interlock replay`` takes again in a second: ``python -m benchmarks.replay [COUNT]``.
 
 A scripted run of the engine (providers that fail now and then, a split, a balance, breakers) is recorded; the file
-is written as often as it takes, and replayed by the same configuration and by another one. It is processor time, which a busy machine disturbs least.
+is written as often as it takes, and replayed by the same configuration and by another one. It is
+processor time, which a busy machine disturbs least.
 """
 
 from __future__ import annotations
