@@ -36,7 +36,7 @@ def step(weight: int) -> dict[str, Any]:
 
 
 def changes(folder: Path, weight: int) -> dict[str, Any]:
-    limit = {"version": 1, "kind": "limit", "name": "each", "each": "user", "limits": [{"requests": 60, "per": "1m"}]}
+    limit = {"version": 1, "kind": "limit", "name": "each", "each": "user", "limits": [{"requests": 60, "per": "1h"}]}
     records = {"file": str(folder / "decisions.jsonl")}
     log = {"version": 1, "kind": "settings", "name": "s", "telemetry": {"records": records}}
     return {
@@ -130,7 +130,7 @@ def test_a_chaotic_run_replays_without_a_difference(tmp_path: Path) -> None:
     steps = Counter(
         step["do"] for line in text.splitlines() for step in json.loads(line).get("steps", ()) if step["do"] != "try"
     )
-    assert {"advance", "beside", "instead"} <= set(steps)
+    assert {"advance", "beside"} <= set(steps)
 
     # By the later configuration alone, what the earlier one decided is compared: its split moved some users.
     code, later = replayed(str(log), str(folder))
