@@ -208,12 +208,7 @@ class Builder:
         if event.tag is not None:
             self._tag(event)
         if len(self._stack) >= LIMITS.depth:
-            self._find(
-                "D111",
-                event,
-                f"nested deeper than {LIMITS.depth} levels",
-                hint="split the tree: a step can refer to another route with {route: NAME}",
-            )
+            self._find("D111", event, _DEEP, hint=_FLATTER)
             raise _Stop
         if event.anchor is not None:
             self._anchors[event.anchor] = None
@@ -314,6 +309,10 @@ class Builder:
             raise _Stop
 
 
+_DEEP = f"nested deeper than {LIMITS.depth} levels"
+_FLATTER = "split the tree: a step can refer to another route with {route: NAME}"
+#: What newer parsers say of a text that is nested deeper than they go; it comes before we count.
+_PARSERS_DEPTH = "maximum nesting depth"
 _ALIAS_HINT = 'anchors last for one document; quote a text that begins with "*"'
 
 
@@ -337,6 +336,8 @@ def syntax_finding(error: MarkedYAMLError, text: str) -> Finding:
     """What the parser refused, in words for the person who wrote the text."""
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark is not None else (0, 0)
+    if _PARSERS_DEPTH in (error.problem or ""):
+        return Finding("D111", line, column, column + 1, _DEEP, hint=_FLATTER)
     summary, hint = explain_syntax(error.problem or "", error.context or "")
     related = None
     if error.context_mark is not None and mark is not None and error.context_mark.line != line:

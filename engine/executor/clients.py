@@ -253,6 +253,8 @@ class Clients:
     def credential(self, provider: str) -> bool:
         """Whether the provider's credential is there."""
         accounts, now = self._by_provider[provider].accounts, time.monotonic()
+        if len(accounts) == 1:  # nearly always
+            return accounts[0].credential.available(now)
         return any(account.credential.available(now) for account in accounts)
 
     def shape(self, step: TargetStep) -> Shape:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +24,8 @@ FAULTS = (SQLAlchemyError, OSError)
 _REFUSALS = (DataError, IntegrityError, OverflowError, TypeError, ValueError)
 #: Seconds that a statement waits for another process that writes.
 _BUSY = 5.0
+#: Seconds between two tries of what waits for no lock.
+_AGAIN = 0.02
 #: Rows removed in one transaction, so that others never wait long for it.
 _PRUNED_AT_ONCE = 2000
 _WRITE = {"write": True}
@@ -121,9 +125,23 @@ def _on_connect(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # the driver begins no transactions of its own
     cursor = connection.cursor()
     # Readers and the one writer do not wait for each other; a power cut may cost the last second, never the file.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={round(_BUSY * 1000)}"):
-        cursor.execute(f"PRAGMA {pragma}")
+    for pragma in (f"busy_timeout={round(_BUSY * 1000)}", "journal_mode=WAL", "synchronous=NORMAL"):
+        _pragma(cursor, pragma)
     cursor.close()
+
+
+def _pragma(cursor: Any, pragma: str) -> None:
+    """Say it once nobody is in the way: SQLite waits for no lock when it changes a file's journal."""
+    until = time.monotonic() + _BUSY
+    while True:
+        try:
+            cursor.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as problem:
+            if "locked" not in str(problem) or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN)
+        else:
+            return
 
 
 def _on_begin(connection: sa.Connection) -> None:

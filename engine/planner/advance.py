@@ -158,12 +158,16 @@ def _left(plan: Plan, at: int, outcome: OutcomeClass, facts: Facts, now: float) 
     """The target that failed in passing longest ago and has tries left, now that all others were tried too."""
     left = facts.left
     if outcome in PASSING and facts.attempts > facts.tries and facts.retry_allowed:
-        left = (*left, (at, facts.tries))  # not at once, but after others have failed it is as good as they are
-    for position, tries in left:
+        left = (
+            *left,
+            (at, facts.tries, outcome),
+        )  # not at once, but after others have failed it is as good as they are
+    for position, tries, last in left:
         step = plan.candidates[position].step
         if not isinstance(step, TargetStep) or _too_small(step, facts.larger_than):
             continue
-        if tries < step.retry.per_target or (step.retry.go_back and position != at):
+        tries_left = last in PASSING and tries < step.retry.per_target
+        if tries_left or (step.retry.go_back and position != at):
             closure = facts.closed(step, now)
             if closure is None or closure.free:
                 return Go(position, again=position == at)

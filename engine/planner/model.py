@@ -19,6 +19,8 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _CHAT = frozenset({"chat"})
 #: What an attempt may end in and its target still serve the next one at once, at little cost.
 PASSING = frozenset(c for c, r in RULES.items() if r.breaker is Effect.FAILURE and c is not OutcomeClass.TIMEOUT)
+#: What an attempt may end in and its target still be gone back to, once all others have failed too.
+RETURNING = frozenset(c for c, r in RULES.items() if r.breaker in (Effect.FAILURE, Effect.HOLD))
 
 Closed = Callable[[TargetStep, float], Closure | None]
 """Whether this use of a target is to be passed over at this moment (Unix seconds), and why."""
@@ -226,6 +228,8 @@ class Plan(Struct, frozen=True):
     @property
     def passed(self) -> tuple[int, ...]:
         """The candidates before ``start`` that are closed."""
+        if not self.start:  # nearly always
+            return ()
         return tuple(i for i in range(self.start) if self.candidates[i].closure is not None)
 
     @property
@@ -323,17 +327,18 @@ class Facts(Struct):
     """The candidate that is tried now."""
     farthest: int = 0
     """The last candidate, in the plan's order, that was tried."""
-    left: tuple[tuple[int, int], ...] = ()
-    """(position, tries) of the candidates that failed in passing, the one that was tried longest ago first."""
+    left: tuple[tuple[int, int, OutcomeClass], ...] = ()
+    """(position, tries, last outcome) of those that failed and may be gone back to, the one tried longest ago first."""
 
     def follow(self, go: "Go", outcome: OutcomeClass | None = None) -> int:
         """Take note of where the request goes on after the last attempt ended so; returns the position."""
         position = go.position
         if position != self.position:
-            tried = (self.position, self.tries)
             others = tuple(row for row in self.left if row[0] != position)
-            self.tries = next((tries for p, tries in self.left if p == position), 0)
-            self.left = (*others, tried) if outcome in PASSING else others
+            self.tries, before = next((tries for p, tries, _ in self.left if p == position), 0), self.tries
+            self.left = others
+            if outcome is not None and outcome in RETURNING:
+                self.left = (*others, (self.position, before, outcome))
             self.position = position
         self.farthest = max(self.farthest, position)
         if go.passed or position in self.passed:

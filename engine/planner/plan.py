@@ -60,7 +60,7 @@ def plan(graph: Graph, request: Request, view: View, now: float) -> Plan:
     if request.no_fallback and len(walk.candidates) > 1:
         walk.forbid_failover(start)
         start = 0
-    skips = walk.all_skips(start)
+    skips = walk.all_skips(start) if walk.closed or walk.skips else ()
     first = walk.candidates[start].step if walk.candidates else None
     if first is None:
         return nobody(graph, request, route, skips, tuple(walk.variants))
@@ -249,7 +249,7 @@ class _Walk:
         """The skips of targets that are not attempted in another place of the tree; ``start``: nobody is attempted."""
         tried = set()
         skips = self.skips
-        for position, candidate in enumerate(self.candidates if self.closed or skips else ()):
+        for position, candidate in enumerate(self.candidates):
             step = candidate.step
             if not isinstance(step, TargetStep):
                 continue

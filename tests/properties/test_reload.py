@@ -99,7 +99,7 @@ class Reloading(RuleBasedStateMachine):
         self._version({"providers.d/home.yaml": provider("home", 9000), "policies/chat.yaml": route("chat", "small")})
         self.root = self.base / "live"
         self.root.symlink_to(self.base / f"v{self.versions}", target_is_directory=True)
-        self.live = Live(self._prepare, lambda graph: None)
+        self.live = Live(self._prepare, lambda snapshot: None, lambda snapshot: None)
         self.reloader = Reloader(FolderSource(self.root), self.live)
         self._run(start(self.reloader, None))
         self.expected = self._compiled()

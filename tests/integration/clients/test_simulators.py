@@ -62,6 +62,8 @@ HEADERS = {
 }
 SUPPORTS = ["chat", "stream", "tools", "vision", "json_schema", "reasoning"]
 RETRY = {"retry": {"max_attempts": 3, "per_target": 3, "backoff": {"initial": "10ms", "max": "1s"}, "budget": "100%"}}
+#: A simulator that fails on demand is not to be left alone for it.
+NEVER = {"breaker": {"consecutive": 100_000, "min_requests": 100_000}}
 #: Shorter than the wait that a simulator asks for when it is busy, which then makes no sense.
 TIMES = {"timeouts": {"total": "15s"}}
 MOCKED = sorted(BASES["llmock"])
@@ -129,7 +131,7 @@ def katan(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def server(llmock: str, katan: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A route ``<simulator>.<dialect>`` for each."""
     documents: list[dict[str, Any]] = [
-        {"kind": "policy", "name": "retry", "applies_to": {"all": True}, **RETRY, **TIMES}
+        {"kind": "policy", "name": "retry", "applies_to": {"all": True}, **RETRY, **TIMES, **NEVER}
     ]
     for simulator, url in (("llmock", llmock), ("llm-katan", katan)):
         for dialect, base in BASES[simulator].items():
