@@ -126,6 +126,8 @@ def _candidate_lines(plan: Plan, position: int, candidate: Candidate) -> list[st
         lines.append(
             f"        again, up to {plural(step.retry.per_target, 'attempt')} in all, after {', '.join(again)}"
         )
+    if step.retry.go_back and len(plan.candidates) > 1:
+        lines.append("        and once all others have failed too, while attempts are left")
     for goal, classes in sorted(by_goal.items()):
         where = " (reject)" if isinstance(plan.candidates[goal].step, Reject) else ""
         lines.append(f"        then {goal + 1}{where} after {_class_words(classes, moves=True)}")
