@@ -68,6 +68,10 @@ class Desks:
         """Requests that wait for the limits of a provider, by its name."""
         return {name: len(desk.line) for name, desk in self._desks.items() if len(desk.line)}
 
+    def lengths(self) -> dict[str, int]:
+        """How many requests wait for each provider that has limits or several accounts, as far as it was asked."""
+        return {name: len(desk.line) for name, desk in sorted(self._desks.items())}
+
     def export(self, now: float) -> list[dict[str, Any]]:
         """For each provider how many requests of how many callers wait, and its accounts that are left alone.
 

@@ -214,5 +214,6 @@ class State:
             "mirrors": self.mirrors.export(),
             "latency": self.latency.export(now),
             "headroom": self.headroom.export(now),
+            "waiting": self.desks.lengths(),
             "store": self.store.export(),
         }

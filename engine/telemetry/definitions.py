@@ -246,6 +246,9 @@ UPSTREAM_LEFT = _ours(
     "target limit",
     "What is left of a provider's limit, as the rate-limit headers of its replies state it.",
 )
+WAITING = _ours(
+    "interlock_provider_waiting", "gauge", "provider", "Requests that wait in line for room under a provider's limits."
+)
 STORE_UP = _ours("interlock_store_up", "gauge", "", "1 while the store of shared state answers, 0 while it is away.")
 STORE_DECISIONS = _ours(
     "interlock_store_decisions_total",

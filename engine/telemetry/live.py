@@ -24,6 +24,7 @@ def live(export: Mapping[str, Any], now: float) -> Iterator[tuple[Definition, li
     yield d.OPENED, _summed(((row["target"],), row["opened"]) for row in circuits)
     yield from _expected(export.get("latency", {}))
     yield from _limits(export.get("headroom", {}))
+    yield d.WAITING, [((provider,), waiting) for provider, waiting in export.get("waiting", {}).items()]
     yield from _mirrors(export.get("mirrors", ()))
     yield from _store(export.get("store", {}))
     yield from _ledger(export.get("ledger", {}))
