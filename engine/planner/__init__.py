@@ -1,5 +1,7 @@
 """The pure planner: every routing decision, and nothing else."""
 
+from engine.graph.tree import children
+
 from .advance import advance, beside, instead, pass_over
 from .because import order_dict
 from .limits import claims_at, least_claims, over_limit, without_room
@@ -25,7 +27,7 @@ from .plan import find_route, plan
 from .record import Record
 from .splits import assign
 from .tape import DIRECT, Planner, Tape
-from .tree import children, targets_of
+from .tree import targets_of
 
 __all__ = [
     "DIRECT",

@@ -18,10 +18,10 @@ from engine.graph import (
     describe,
     evaluate,
 )
+from engine.graph.tree import children
 
 from .model import Request
 from .splits import assign
-from .tree import children
 
 Usable = Callable[[TargetStep], bool]
 """Whether this use of a target can serve the request at this moment."""

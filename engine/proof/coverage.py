@@ -8,7 +8,8 @@ from itertools import pairwise
 from msgspec import Struct
 
 from engine.graph import Fallback, Graph, Reject, Route, Split, Step, Switch, TargetStep, evaluate
-from engine.planner import Request, children
+from engine.graph.tree import children, leaves
+from engine.planner import Request
 
 from .drive import Course
 
@@ -92,20 +93,13 @@ def _case(switch: Switch, at: int) -> str:
 def _ways(step: Step, paths: list[str]) -> Iterator[str]:
     """Places in fallbacks that an attempt reached after one at an earlier place had failed."""
     if isinstance(step, Fallback):
-        places = [{below.path for below in _leaves(part)} for part in step.steps]
+        places = [{below.path for below in leaves(part)} for part in step.steps]
         found = [next((at for at, below in enumerate(places) if path in below), None) for path in paths]
         for before, after in pairwise(found):
             if before is not None and after is not None and after > before:
                 yield f"{step.path}[{after}]"
     for child in children(step):
         yield from _ways(child, paths)
-
-
-def _leaves(step: Step) -> Iterator[TargetStep]:
-    if isinstance(step, TargetStep):
-        yield step
-    for child in children(step):
-        yield from _leaves(child)
 
 
 def _cases(step: Step, request: Request) -> Iterator[str]:

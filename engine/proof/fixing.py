@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from engine.exchange import FAIL_OVER
 from engine.graph import Balance, Fallback, Hedge, Mirror, Reject, RouteStep, Split, Step, Switch, TargetStep, evaluate
+from engine.graph.tree import leaves
 from engine.planner import Request, View, children
 from engine.planner.members import identity
 from engine.planner.plan import unfit
@@ -124,14 +125,6 @@ class Fixing:
         if isinstance(step, TargetStep):
             return unfit(step, self.request, self.view) is None
         return isinstance(step, Reject) or any(self._serves(s) for s in children(step))
-
-
-def leaves(step: Step) -> Iterator[TargetStep]:
-    """Every use of a target below ``step``, mirrors' included."""
-    if isinstance(step, TargetStep):
-        yield step
-    for child in children(step):
-        yield from leaves(child)
 
 
 def _share(weight: Decimal, total: Decimal | int) -> Fraction:

@@ -13,7 +13,7 @@ from msgspec import to_builtins
 from engine.exchange import Outcome, OutcomeClass, Verdict
 from engine.executor.probe import Probed
 from engine.graph import Graph, Probe, Provider, TargetStep
-from engine.graph.leaves import leaves
+from engine.graph.tree import leaves
 from engine.ledger.rows import Check
 from engine.state import State
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -24,6 +23,7 @@ from engine.graph.nodes import (
     TargetStep,
     Timeouts,
 )
+from engine.graph.tree import children, leaves
 from engine.graph.words import HIDDEN, is_secret_name, percent, request_policy, shorten, show, target_policy
 from engine.units import format_duration
 
@@ -67,33 +67,9 @@ def wrap(note: str, width: int) -> list[str]:
     return [shorten(line, width) for line in (*out[:2], *([" ".join(out[2:])] if out[2:] else []))]
 
 
-def targets_below(step: Step) -> Iterator[TargetStep]:
-    """Every use of a target in the step's tree, in order."""
-    if isinstance(step, TargetStep):
-        yield step
-        return
-    for child in children(step):
-        yield from targets_below(child)
-
-
-def children(step: Step) -> tuple[Step, ...]:
-    """The steps directly below."""
-    if isinstance(step, Fallback | Hedge):
-        return step.steps
-    if isinstance(step, Mirror):
-        return (step.step, step.to)
-    if isinstance(step, Split):
-        return tuple(v.step for v in step.variants)
-    if isinstance(step, Balance):
-        return tuple(s for _, s in step.members)
-    if isinstance(step, Switch):
-        return (*(s for _, s in step.cases), *([step.default] if step.default else []))
-    return (step.step,) if isinstance(step, RouteStep) else ()
-
-
 def _usual(step: Step) -> _Usual | None:
     """The policy that most targets have; the first of them where two are as common."""
-    counts = Counter((use.retry, use.timeouts) for use in targets_below(step))
+    counts = Counter((use.retry, use.timeouts) for use in leaves(step))
     return max(counts, key=lambda policy: counts[policy]) if counts else None
 
 
